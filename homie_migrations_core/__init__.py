@@ -1,0 +1,58 @@
+"""
+Migrations for the SQLite files of Python applications: packs, plans, guarded transactions, one shared record.
+
+The public names are listed here and load when they are first used: importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from homie_migrations_core.cli.trial import try_migration as try_migration
+    from homie_migrations_core.errors import HomieMigrationsError as HomieMigrationsError
+    from homie_migrations_core.hookspecs import hookimpl as hookimpl
+    from homie_migrations_core.model import DatabaseStatus as DatabaseStatus
+    from homie_migrations_core.model import Migration as Migration
+    from homie_migrations_core.model import MigrationPack as MigrationPack
+    from homie_migrations_core.model import MigrationStatus as MigrationStatus
+    from homie_migrations_core.model import PackStatus as PackStatus
+    from homie_migrations_core.model import Plan as Plan
+    from homie_migrations_core.model import Record as Record
+    from homie_migrations_core.model import Run as Run
+    from homie_migrations_core.model import Step as Step
+    from homie_migrations_core.runner import MigrationRunner as MigrationRunner
+    from homie_migrations_core.runner import run_migrations as run_migrations
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "DatabaseStatus": "model",
+    "HomieMigrationsError": "errors",
+    "Migration": "model",
+    "MigrationPack": "model",
+    "MigrationRunner": "runner",
+    "MigrationStatus": "model",
+    "PackStatus": "model",
+    "Plan": "model",
+    "Record": "model",
+    "Run": "model",
+    "Step": "model",
+    "hookimpl": "hookspecs",
+    "run_migrations": "runner",
+    "try_migration": "cli.trial",
+}
+__all__ = [*_HOMES]  # noqa: PLE0604  (the names are the keys above)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,397 @@
+"""
+Carrying out a plan, one transaction a step, telling the observers.
+
+Decides nothing but whether a step may commit; what should run is asked again, from the same pure function,
+whenever the records turn out to differ from what the plan was made of.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import Any
+
+from homie_migrations_core.errors import (
+    CommitUnconfirmed,
+    ForeignKeysViolated,
+    ForeignTrackingTable,
+    HomieMigrationsError,
+    LockTimeout,
+    MigrationFailed,
+    RunStopped,
+    SchemaLeftBroken,
+)
+from homie_migrations_core.model import Migration, Plan, Run, Step
+from homie_migrations_core.packs import UnusablePack, load
+from homie_migrations_core.plugins import Observers
+from homie_migrations_core.sqlite import integrity, snapshots, tracking
+from homie_migrations_core.sqlite.database import CommitFailed, Writer, explained, is_busy, is_database_error, read
+from homie_migrations_core.sqlite.guard import GuardedConnection, Refused
+from homie_migrations_core.stopping import Stopped, StopRequest
+
+_log = logging.getLogger("homie_migrations")
+_REPAIR = "Correct the migration and run it again; what was applied before it stays."
+
+
+@dataclass
+class Execution:
+    """
+    One run on one database.
+
+    `replan` says what is to be done for the records that are really there, read under the write lock; it may
+    refuse. `packages` and `pack_versions` say for each pack where relative imports start and which release it is.
+    """
+
+    path: str
+    plan: Plan
+    replan: Callable[[tracking.Tracking], tuple[Plan, str | None]]
+    observers: Observers
+    packages: dict[str, str | None]
+    pack_versions: dict[str, str | None]
+    backup: bool = True
+    lock_timeout: float = 30.0
+    all_or_nothing: bool = False
+    stop: StopRequest = field(default_factory=StopRequest)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def __post_init__(self) -> None:
+        self._run = Run(Path(self.path), self.plan)
+        self._committed: list[Step] = []
+        self._snapshot: Path | None = None
+        self._secured = False
+        self._helpers: set[tuple[str, str, str]] | None = None
+        self._known_broken: integrity.Broken | None = None
+        self._look_first = False
+        self._current: Step | None = None
+
+    def carry_out(self) -> list[Step]:
+        """
+        Every step of the plan that was still due is committed; they come back in order.
+
+        Raises:
+            MigrationFailed, LockTimeout, SnapshotFailed, RunStopped, RunRefused, DatabaseUnusable: With the steps
+                that were committed before it in `applied`, where the error has that.
+        """
+        writer = Writer(
+            self.path, lock_timeout=self.lock_timeout, stop=self.stop, waiting=self._waiting, create=not os.path.exists(self.path)
+        )
+        self.observers.tell("homie_run_started", run=self._run)
+        try:
+            self._all_steps(writer)
+        except Stopped as error:
+            stopped = RunStopped(self.path, self._current.ref if self._current else None)
+            stopped.applied = self._applied()
+            raise stopped from error
+        except (MigrationFailed, LockTimeout) as error:
+            error.applied = self._applied()
+            raise
+        except Exception as error:
+            if is_database_error(error):
+                raise explained(error, self.path) from error  # type: ignore[arg-type]
+            raise
+        finally:
+            writer.close()
+            self._settle_snapshot()
+            self.observers.tell("homie_run_finished", run=self._run)
+        return self._committed
+
+    def _applied(self) -> tuple[Migration, ...]:
+        return tuple(step.migration for step in self._committed)
+
+    def _waiting(self) -> None:
+        _log.info("Waiting for another process that writes to %s.", self.path)
+
+    # --- the walk through the plan ------------------------------------------------------------------
+
+    def _all_steps(self, writer: Writer) -> None:
+        due: deque[Step] = deque()
+        known: tracking.Tracking | None = None
+        owner: str | None = None
+        while True:
+            if writer.begin() or known is None:
+                known = self._read(writer.connection)
+                plan, owner = self.replan(known)
+                due = deque(plan.steps)
+            if not due:
+                return
+            if self._look_first:
+                self._known_broken, self._look_first = integrity.find_broken(writer.connection), False
+            batch = list(due) if self.all_or_nothing or not known.holds_tables else [due[0]]
+            self._secure(known)
+            if known.shape != "current":
+                tracking.make_current(writer.connection, known.shape, owner)
+            try:
+                for number, step in enumerate(batch, start=1):
+                    self._current = step
+                    self._one_step(writer, step, followed=number < len(batch))
+            except _LookFirst:
+                # The step has outgrown SQLite's cache, so nobody can see the state before it but by undoing it.
+                writer.rollback()
+                self._look_first, known, self._helpers = True, None, None
+                continue
+            self._commit(writer, batch)
+            known = tracking.Tracking("current", (), holds_tables=True)
+            for step in batch:
+                due.popleft()
+                self._committed.append(step)
+                self.observers.tell("homie_step_finished", run=self._run, step=step)
+                _log.info("%s %s in %s", "Applied" if step.direction == "apply" else "Rolled back", step.ref, self.path)
+            self._current = None
+            if not due:
+                return
+            if not writer.connection.pristine():
+                writer.renew()
+
+    def _read(self, connection: GuardedConnection) -> tracking.Tracking:
+        try:
+            return tracking.read_tracking(connection)
+        except tracking.ForeignTable as error:
+            raise ForeignTrackingTable(self.path, str(error)) from error
+
+    def _secure(self, known: tracking.Tracking) -> None:
+        """The snapshot is taken, once in a run, if the database holds anything."""
+        if not self._secured and self.backup and known.holds_tables:
+            self._snapshot = snapshots.take_snapshot(self.path, known.records, self.now(), self.stop)
+            _log.info("Snapshot before the first change: %s", self._snapshot)
+        self._secured = True
+
+    def _settle_snapshot(self) -> None:
+        if self._snapshot is None:
+            return
+        if not self._committed:
+            snapshots.discard_snapshot(self._snapshot)
+        elif self._current is None:
+            try:
+                snapshots.prune_snapshots(self.path)
+            except OSError as error:  # the run itself has succeeded
+                _log.warning("Old snapshots of %s could not be removed: %s", self.path, error)
+
+    # --- one step -------------------------------------------------------------------------------------
+
+    def _one_step(self, writer: Writer, step: Step, *, followed: bool) -> None:
+        self.observers.tell("homie_step_started", run=self._run, step=step)
+        try:
+            self._attempt(writer, step)
+            if followed and (left := writer.connection.clean()):
+                raise self._failed(
+                    step,
+                    f"it replaces {left[0]}, which would reach the next migration of the same transaction",
+                    "Use another name.",
+                )
+        except _LookFirst:
+            raise
+        except BaseException as error:
+            writer.rollback()
+            self.observers.tell("homie_step_failed", run=self._run, step=step, error=error)
+            raise
+
+    def _attempt(self, writer: Writer, step: Step) -> None:
+        connection, migration = writer.connection, step.migration
+        if self._helpers is None:
+            self._helpers = integrity.helpers_of_tables(connection)
+        started = time.monotonic()
+        try:
+            if step.direction == "apply":  # first, because a file that can't be written shows itself here
+                tracking.record_applied(connection, migration, self.pack_versions.get(migration.pack))
+            self._run_code(connection, step)
+            if step.direction == "apply":
+                recorded = tracking.record_duration(connection, migration, round((time.monotonic() - started) * 1000))
+            else:
+                recorded = tracking.record_rolled_back(connection, migration)
+        except Exception as error:
+            if not is_database_error(error) or _is_about_the_file(error):
+                raise
+            raise self._failed(step, f"its record could not be kept ({error})", _REPAIR) from error
+        if not recorded:
+            raise self._failed(step, "its row in schema_migrations vanished (is there a trigger on that table?)", _REPAIR)
+        if connection.speak("PRAGMA database_list").fetchall()[0][2] == "":
+            raise self._failed(step, "the database was replaced by one in memory", _REPAIR)
+        self._check(writer, step)
+
+    def _run_code(self, connection: GuardedConnection, step: Step) -> None:
+        migration, rolls_back = step.migration, step.direction == "rollback"
+        file = migration.rollback_path if rolls_back and migration.rollback_path else migration.path
+        connection.arm(str(file), self.stop)
+        last_sql = _LastStatement()
+        try:
+            if migration.path.suffix == ".sql":
+                content = migration.rollback_content if rolls_back else migration.content
+                last_sql.text = content.decode("utf-8-sig")
+                connection.set_trace_callback(last_sql.note)
+                connection.executescript(last_sql.text)
+            else:
+                functions = load(migration, self.packages.get(migration.pack))
+                function = functions.rollback if rolls_back else functions.apply
+                if function is None:
+                    raise UnusablePack(f"{migration.path.name} has no rollback_migration()")
+                self._judge_answer(step, "rollback_migration" if rolls_back else "apply_migration", function(connection))
+                if functions.verify is not None and not rolls_back:
+                    self._judge_ending(connection, step)
+                    self._judge_answer(step, "verify_migration", functions.verify(connection))
+            self._judge_ending(connection, step)
+            connection.disarm()
+        except (KeyboardInterrupt, Stopped, HomieMigrationsError):
+            connection.abandon()
+            raise
+        except (Exception, SystemExit) as error:
+            connection.abandon()
+            raise self._explain(connection, step, error, last_sql) from error
+        except BaseException:  # a test runner's or an event loop's way out: not ours to keep
+            connection.abandon()
+            raise
+
+    def _judge_answer(self, step: Step, function: str, answer: Any) -> None:
+        if answer is False:
+            raise self._failed(step, f"{function}() returned False", "Raise an exception that says what is wrong.")
+        if isinstance(answer, GeneratorType | CoroutineType | AsyncGeneratorType) or inspect.isawaitable(answer):
+            kind = "a generator" if isinstance(answer, GeneratorType | AsyncGeneratorType) else "a coroutine"
+            if hasattr(answer, "close"):
+                answer.close()  # or Python complains that it was never awaited
+            raise self._failed(step, f"{function}() returned {kind}, so none of its code ran", "Make it a plain function.")
+
+    def _judge_ending(self, connection: GuardedConnection, step: Step) -> None:
+        if self.stop.asked():
+            raise Stopped
+        if connection.ended is not None:
+            raise self._failed(step, connection.ended + _place(step.migration, connection.line), _REPAIR)
+        if connection.rolled_back_last:
+            raise self._failed(
+                step,
+                "its last word was conn.rollback(), and it returned as if nothing had happened",
+                "Let the error that made it roll back pass, so that it can be seen.",
+            )
+
+    def _explain(self, connection: GuardedConnection, step: Step, error: BaseException, sql: _LastStatement) -> MigrationFailed:
+        found = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        place = _place_of(error, step.migration, sql)
+        if connection.ended is not None:
+            found, place = connection.ended, _place(step.migration, connection.line) or place
+        elif connection.refusal is not None and (isinstance(error, Refused) or "not authorized" in str(error)):
+            found = connection.refusal
+        elif isinstance(error, UnusablePack):
+            found, place = str(error), ""
+        advice = _REPAIR
+        if is_busy(error):
+            advice = "A second connection to the same file waits for the migration's own lock: use the `conn` that the function is given."
+        return self._failed(step, found + place, advice)
+
+    def _failed(self, step: Step, found: str, advice: str, kind: type[MigrationFailed] = MigrationFailed) -> MigrationFailed:
+        return kind(self.path, step.ref, found, advice, direction=step.direction)
+
+    # --- checks before the commit -----------------------------------------------------------------------
+
+    def _check(self, writer: Writer, step: Step) -> None:
+        connection = writer.connection
+        touched = connection.touched
+        assert self._helpers is not None
+        for lost in integrity.lost_helpers(connection, self._helpers, touched):
+            _log.warning("%s rebuilt a table and did not create %s again.", step.ref, lost)
+        if touched.created or touched.dropped or touched.altered:
+            if any(kind != "table" for kind, _ in touched.created) or touched.dropped or touched.altered:
+                self._helpers = integrity.helpers_of_tables(connection)
+        broken = integrity.find_broken(connection, touched)
+        if not broken:
+            return
+        new = broken.beyond(self._broken_before())
+        if new.keys:
+            found = "; ".join(f"{what} ({count})" for what, count in sorted(new.keys.items()))
+            raise self._failed(step, found, "Delete or repair those rows in the same migration.", ForeignKeysViolated)
+        if new.schema:
+            raise self._failed(step, "; ".join(sorted(new.schema)), "Repair or drop them in the same migration.", SchemaLeftBroken)
+
+    def _broken_before(self) -> integrity.Broken:
+        """What was broken in the file before this transaction, seen over a connection of its own."""
+        if self._known_broken is None:
+            try:
+                self._known_broken = read(self.path, integrity.find_broken, lock_timeout=0.0)
+            except LockTimeout as error:
+                raise _LookFirst from error
+        return self._known_broken
+
+    # --- the commit -----------------------------------------------------------------------------------
+
+    def _commit(self, writer: Writer, batch: Sequence[Step]) -> None:
+        if self.stop.asked():
+            raise Stopped
+        last = batch[-1]
+        self._known_broken = None
+        try:
+            writer.commit()
+        except CommitFailed as failure:
+            writer.rollback()
+            writer.renew()
+            if not self._took_effect(last, failure):
+                error = self._failed(last, f"the commit failed ({failure})", "Look after the disk, then run it again.")
+                self.observers.tell("homie_step_failed", run=self._run, step=last, error=error)
+                raise error from failure
+
+    def _took_effect(self, step: Step, failure: CommitFailed) -> bool:
+        """Ask the file itself: after an error, COMMIT may have taken effect or not."""
+
+        def look(connection: Any) -> bool:
+            return tracking.is_recorded(connection, step.migration)
+
+        try:
+            recorded = read(self.path, look, lock_timeout=self.lock_timeout)
+        except HomieMigrationsError as error:
+            raise CommitUnconfirmed(self.path, step.ref, str(failure)) from error
+        return recorded == (step.direction == "apply")
+
+
+class _LookFirst(Exception):
+    """The state before a step is needed, and can only be seen before it."""
+
+
+class _LastStatement:
+    """Remembers which statement of an SQL script was begun last, to name it if it fails."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._offset = self._end = 0
+
+    def note(self, statement: str) -> None:
+        if statement.startswith("--"):
+            return  # SQLite's own comment on what a trigger runs
+        found = self.text.find(statement, self._end)
+        if found >= 0:
+            self._offset, self._end = found, found + len(statement)
+
+    def line(self, *, before_it_began: bool) -> int:
+        """The line of the statement that failed: the one after the last begun if it did not compile."""
+        offset = self._offset
+        if before_it_began:
+            offset = self._end + (1 if self.text[self._end : self._end + 1] == ";" else 0)
+            while offset < len(self.text) and self.text[offset].isspace():
+                offset += 1
+        return self.text.count("\n", 0, offset) + 1
+
+
+def _place(migration: Migration, line: int | None) -> str:
+    return f" ({migration.path.name}, line {line})" if line else ""
+
+
+def _place_of(error: BaseException, migration: Migration, sql: _LastStatement) -> str:
+    """Where in the author's file, as far as can be known."""
+    if sql.text:
+        compiled = getattr(error, "sqlite_errorcode", 1) not in (None, 1, 23)  # SQLITE_ERROR and _AUTH: it never began
+        return _place(migration, sql.line(before_it_began=not compiled))
+    if isinstance(error, SyntaxError) and error.filename == str(migration.path):
+        return _place(migration, error.lineno)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(migration.path)]
+    if not frames:
+        return f" ({migration.path.name})"
+    code = f": {frames[-1].line}" if frames[-1].line else ""
+    return f" ({migration.path.name}, line {frames[-1].lineno}{code})"
+
+
+def _is_about_the_file(error: BaseException) -> bool:
+    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in (8, 11, 14, 26)  # read-only, damaged, can't open, no database

@@ -1,0 +1,92 @@
+"""
+The rules for names: file names, pack names, refs. Pure, and free of imports that cost something.
+
+Which file is which migration is decided here; reading folders and files is left to `packs`.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TRACKING_OWNER_PREFIX, DATABASE_SUFFIX = "homie_", ".db"
+MAX_VERSION = 2**63 - 1  # what an SQLite INTEGER holds
+_LOWER = frozenset("abcdefghijklmnopqrstuvwxyz")
+_DIGITS = frozenset("0123456789")
+_WORD = _LOWER | _DIGITS | {"_"}
+FILE_RULE = "NNN_lower_case_words.py, .sql or .rollback.sql, with NNN >= 1"
+
+
+def is_pack_name(name: str) -> bool:
+    """Whether `name` matches `^[a-z][a-z0-9_]*$`."""
+    return bool(name) and name[0] in _LOWER and _WORD.issuperset(name)
+
+
+def default_database(pack: str) -> str:
+    """The database file of a pack that names none."""
+    return f"{TRACKING_OWNER_PREFIX}{pack}{DATABASE_SUFFIX}"
+
+
+def owner_in_file_name(file_name: str) -> str | None:
+    """`x` for `homie_x.db`, installed or not; None for every other file name."""
+    if not (file_name.startswith(TRACKING_OWNER_PREFIX) and file_name.endswith(DATABASE_SUFFIX)):
+        return None
+    name = file_name[len(TRACKING_OWNER_PREFIX) : -len(DATABASE_SUFFIX)]
+    return name if is_pack_name(name) else None
+
+
+def sort_files(file_names: Iterable[str]) -> tuple[dict[int, str], dict[int, str], list[str]]:
+    """
+    Sort the names in a folder: the migrations by version, the rollback scripts by version, every problem.
+
+    Names that start with `_` or `.`, and files that are neither `.py` nor `.sql`, are not migrations. Any
+    other name that breaks the rule is a problem, by name: nothing is skipped in silence.
+    """
+    migrations: dict[int, str] = {}
+    rollbacks: dict[int, str] = {}
+    problems: list[str] = []
+    for name in sorted(file_names):
+        if name[0] in "_." or not name.lower().endswith((".py", ".sql")):
+            continue
+        stem, _, suffix = name.partition(".")
+        digits, underscore, words = stem.partition("_")
+        ok = suffix in ("py", "sql", "rollback.sql") and underscore and words
+        if not (ok and digits and _DIGITS.issuperset(digits) and _WORD.issuperset(words)):
+            problems.append(f"{name} is not named by the rule ({FILE_RULE})")
+            continue
+        version = int(digits) if len(digits) < 40 else MAX_VERSION + 1
+        if not 1 <= version <= MAX_VERSION:
+            problems.append(f"{name} has a version that is not between 1 and {MAX_VERSION}")
+            continue
+        group = rollbacks if suffix == "rollback.sql" else migrations
+        if version in group:
+            problems.append(f"{group[version]} and {name} have the same version {version}")
+            continue
+        group[version] = name
+    for version, name in rollbacks.items():
+        if migrations.get(version) != name.removesuffix(".rollback.sql") + ".sql":
+            problems.append(f"{name} is a rollback without its {name.removesuffix('.rollback.sql')}.sql")
+    if not migrations and not problems:
+        problems.append("it holds no migration (was the distribution built without its migration files?)")
+    return migrations, rollbacks, problems
+
+
+def stem(file_name: str) -> str:
+    """The migration's name: its file name without the suffix."""
+    return file_name.partition(".")[0]
+
+
+def split_ref(ref: str) -> tuple[str, int, str | None] | None:
+    """
+    `("p", 3, None)` for `p:3` and `p:003`, `("p", 3, "003_words")` for `p:003_words`, None for no ref.
+
+    Whether such a migration exists is not asked.
+    """
+    pack, colon, rest = ref.partition(":")
+    digits, underscore, words = rest.partition("_")
+    if not (colon and is_pack_name(pack) and digits and len(digits) < 40 and _DIGITS.issuperset(digits)):
+        return None
+    if underscore and not (words and _WORD.issuperset(words)):
+        return None
+    return pack, int(digits), rest if underscore else None

@@ -1,0 +1,406 @@
+"""
+Packs + records + a target → states and a plan, or every reason why not.
+
+Pure: no file, no clock, no database. The same input gives the same plan or the same refusal.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from homie_migrations_core.errors import (
+    DatabaseIsAhead,
+    MigrationLate,
+    MigrationReplaced,
+    OwnerUnclear,
+    RollbackRefused,
+    RunRefused,
+    UnknownPack,
+    UnknownTarget,
+)
+from homie_migrations_core.model import (
+    BrokenPack,
+    DatabaseStatus,
+    LeftOut,
+    Migration,
+    MigrationStatus,
+    Pack,
+    PackStatus,
+    Plan,
+    Record,
+    State,
+    Step,
+)
+from homie_migrations_core.naming import owner_in_file_name, split_ref
+
+_WORST_FIRST: tuple[State, ...] = ("broken", "ahead", "replaced", "late", "pending", "missing", "edited", "orphaned")
+
+
+# --- whose rows ---------------------------------------------------------------------------------------
+
+
+def find_owner(file_name: str, packs: Sequence[Pack], broken: Sequence[BrokenPack]) -> str | None:
+    """
+    The pack to which rows without a pack's name belong; None if several could be.
+
+    `packs` and `broken` are those at hand for the file. Of several, the one that names the file counts.
+    """
+    named = owner_in_file_name(file_name)
+    if named is not None:
+        return named
+    known = {pack.name: pack.database for pack in packs} | {each.pack: each.database for each in broken if each.pack}
+    candidates = [name for name in known if len(known) == 1 or known[name] == file_name]
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def attribute(
+    path: str, records: Sequence[Record], owner: str | None, packs: Sequence[Pack]
+) -> tuple[tuple[Record, ...], RunRefused | None]:
+    """
+    The rows of an earlier table, given to their owner; and why nobody may convert them, if so.
+
+    Without an owner the rows stay without one, and count for no pack.
+    """
+    if owner is None:
+        return tuple(records), OwnerUnclear(path, "more than one pack could have written it") if records else None
+    given = tuple(replace(record, pack=owner) for record in records)
+    pack = next((each for each in packs if each.name == owner), None)
+    shipped = {migration.version for migration in pack.migrations} if pack else set()
+    strange = [record.ref for record in given if pack and record.version not in shipped and record.version <= pack.latest.version]
+    if strange:
+        return given, OwnerUnclear(path, f"{', '.join(strange)} is nothing that the pack {owner} ships")
+    return given, None
+
+
+# --- states -------------------------------------------------------------------------------------------
+
+
+def migration_states(pack: Pack | None, records: Iterable[Record]) -> tuple[MigrationStatus, ...]:
+    """Every migration of one pack, shipped or recorded, by version. `records` are the pack's own."""
+    shipped = {migration.version: migration for migration in pack.migrations} if pack else {}
+    recorded = {record.version: record for record in records}
+    newest_shipped, newest_recorded = max(shipped, default=0), max(recorded, default=0)
+    found = []
+    for version in sorted(shipped.keys() | recorded.keys()):
+        migration, record = shipped.get(version), recorded.get(version)
+        state: State
+        if record is None:
+            assert migration is not None
+            state = "late" if version < newest_recorded else "pending"
+            found.append(MigrationStatus(migration.ref, version, migration.name, state, None, migration.problem))
+            continue
+        if migration is None:
+            state = "orphaned" if pack is None else "ahead" if version > newest_shipped else "missing"
+        elif record.checksum in (None, migration.checksum) or migration.checksum is None:
+            state = "applied"
+        else:
+            state = "edited" if record.name == migration.name else "replaced"
+        found.append(
+            MigrationStatus(record.ref, version, record.name, state, record.applied_at, migration.problem if migration else None)
+        )
+    return tuple(found)
+
+
+def describe(
+    path: Path,
+    packs: Sequence[Pack],
+    broken: Sequence[BrokenPack],
+    records: Sequence[Record],
+    *,
+    exists: bool,
+    empty: bool,
+    state: State | None = None,
+) -> DatabaseStatus:
+    """
+    Where every pack stands in one database. `empty` means that nothing is in it, whether it exists or not.
+
+    `state` is what reading it already found out, if that decides everything: interrupted, foreign.
+    """
+    found: dict[str, PackStatus] = {}
+    for pack in packs:
+        own = [record for record in records if record.pack == pack.name]
+        migrations = migration_states(pack, own)
+        reason = next((each.problem for each in migrations if each.problem and each.state in ("pending", "late")), None)
+        if state is not None:
+            migrations = tuple(replace(each, state=state) for each in migrations)
+        found[pack.name] = PackStatus(
+            pack.name,
+            state or _worst([each.state for each in migrations] + (["broken"] if reason else [])),
+            max((record.version for record in own), default=0),
+            pack.latest.version,
+            migrations,
+            pack.distribution,
+            pack.distribution_version,
+            reason,
+        )
+    for each in broken:
+        if each.pack is not None and each.pack not in found:
+            own = [record for record in records if record.pack == each.pack]
+            found[each.pack] = PackStatus(
+                each.pack,
+                "broken",
+                max((record.version for record in own), default=0),
+                0,
+                tuple(replace(one, state="broken") for one in migration_states(None, own)),
+                each.distribution,
+                each.distribution_version,
+                each.reason,
+            )
+    for name in sorted({record.pack for record in records if record.pack and record.pack not in found}):
+        own = [record for record in records if record.pack == name]
+        found[name] = PackStatus(name, "orphaned", max(record.version for record in own), 0, migration_states(None, own))
+    if state is None:
+        known = [status.state for status in found.values() if status.state != "orphaned"]
+        state = _worst(known or [status.state for status in found.values()])
+        if empty and state in ("pending", "up_to_date"):
+            state = "new"
+    return DatabaseStatus(path, exists, state, dict(sorted(found.items())), tuple(records))
+
+
+def _worst(states: Collection[str]) -> State:
+    return next((state for state in _WORST_FIRST if state in states), "up_to_date")
+
+
+# --- plans --------------------------------------------------------------------------------------------
+
+
+def plan_apply(
+    path: str,
+    packs: Sequence[Pack],
+    records: Sequence[Record],
+    *,
+    to: str | None = None,
+    only: Collection[str] = (),
+    allow_late: bool = False,
+) -> Plan:
+    """
+    The steps that bring a database up to date, in an order in which nothing runs before what it requires.
+
+    `to` stops at one migration and takes only what that requires; `only` does the same for whole packs.
+    Packs that cannot be applied are left out, and with them those whose pending migrations require them.
+
+    Raises:
+        RunRefused: The database is ahead, or a migration is replaced or late; every reason at once.
+        UnknownTarget: `to` names nothing in `packs`.
+        UnknownPack: `only` names a pack that is not there.
+    """
+    states = {pack.name: migration_states(pack, [r for r in records if r.pack == pack.name]) for pack in packs}
+    wanted = _wanted(packs, to, only)
+    _refuse(path, packs, states, allow_late=allow_late)
+    recorded = {(record.pack, record.version) for record in records}
+    pending = {
+        pack.name: [migration for migration in pack.migrations if (pack.name, migration.version) not in recorded] for pack in packs
+    }
+    left_out, order = _order(packs, pending, recorded)
+    chosen = _required_by(wanted, order) if wanted is not None else None
+    left_out = [each for each in left_out if wanted is None or each.pack in wanted]
+    edited = tuple(each.ref for name in sorted(states) for each in states[name] if each.state == "edited")
+    steps = tuple(Step(migration) for key, (migration, _) in order.items() if chosen is None or key in chosen)
+    return Plan(steps, tuple(left_out), edited)
+
+
+def find_target(packs: Sequence[Pack], ref: str) -> Migration:
+    """
+    The migration that `ref` names.
+
+    Raises:
+        UnknownTarget: There is none.
+    """
+    parts = split_ref(ref)
+    if parts is None:
+        raise UnknownTarget(ref, "a target looks like pack:3 or pack:003_words", "`homie migrations status` shows them all.")
+    pack = next((each for each in packs if each.name == parts[0]), None)
+    if pack is None:
+        have = ", ".join(sorted(each.name for each in packs)) or "none"
+        raise UnknownTarget(ref, f"the packs of this database are: {have}", "Check the pack's name.")
+    for migration in pack.migrations:
+        if migration.version == parts[1] and parts[2] in (None, migration.name):
+            return migration
+    raise UnknownTarget(ref, f"the pack {pack.name} ends at {pack.latest.name}", "`homie migrations status` shows its migrations.")
+
+
+def _wanted(packs: Sequence[Pack], to: str | None, only: Collection[str]) -> dict[str, int] | None:
+    known = {pack.name: pack for pack in packs}
+    for name in only:
+        if name not in known:
+            raise UnknownPack(name, known, where="usable for this database")
+    if to is not None:
+        target = find_target(packs, to)
+        return {target.pack: target.version}
+    return {name: known[name].latest.version for name in only} or None
+
+
+def _refuse(path: str, packs: Sequence[Pack], states: Mapping[str, Sequence[MigrationStatus]], *, allow_late: bool) -> None:
+    reasons: list[RunRefused] = []
+    for pack in packs:
+        found = states[pack.name]
+        if ahead := [each.ref for each in found if each.state == "ahead"]:
+            reasons.append(DatabaseIsAhead(path, pack.name, ahead, pack.latest.name))
+        if replaced := [each for each in found if each.state == "replaced"]:
+            shipped = {migration.version: migration.name for migration in pack.migrations}
+            reasons.append(MigrationReplaced(path, [(each.ref, shipped[each.version]) for each in replaced]))
+        if not allow_late and (late := [each for each in found if each.state == "late"]):
+            newest = [each for each in found if each.state not in ("pending", "late")][-1]
+            reasons.append(MigrationLate(path, [(each.ref, newest.name) for each in late]))
+    if reasons:
+        raise RunRefused.for_all(reasons)
+
+
+_Key = tuple[str, int]
+_Order = dict[_Key, tuple[Migration, list[_Key]]]
+
+
+def _order(
+    packs: Sequence[Pack], pending: Mapping[str, Sequence[Migration]], recorded: Collection[tuple[str | None, int]]
+) -> tuple[list[LeftOut], _Order]:
+    """Every pending migration with what it waits for, in an order that can be run; and the packs that can't."""
+    shipped = {(pack.name, migration.version): migration for pack in packs for migration in pack.migrations}
+    excluded: dict[str, str] = {}
+    for name, migrations in pending.items():
+        if problem := next((each.problem for each in migrations if each.problem), None):
+            excluded[name] = problem
+    while True:
+        waits_for: dict[_Key, list[_Key]] = {}
+        before = len(excluded)
+        for name, migrations in sorted(pending.items()):
+            previous: _Key | None = None
+            for migration in migrations:
+                needs: list[_Key] = [previous] if previous else []
+                for ref in migration.requires:
+                    if reason := _why_unmet(ref, migration, shipped, recorded, excluded):
+                        excluded.setdefault(name, reason)
+                    elif (key := _key(ref)) not in recorded:
+                        needs += _up_to(key, pending)
+                waits_for[name, migration.version] = needs
+                previous = (name, migration.version)
+        if len(excluded) > before:
+            continue
+        waits_for = {key: needs for key, needs in waits_for.items() if key[0] not in excluded}
+        try:
+            keys = _sorted(waits_for)
+        except CycleError as error:
+            ring = list(dict.fromkeys(error.args[1]))
+            words = " and ".join(f"{shipped[key].ref}" for key in ring)
+            for key in ring:
+                excluded.setdefault(key[0], f"{words} require each other")
+            continue
+        left_out = [LeftOut(name, reason) for name, reason in sorted(excluded.items())]
+        return left_out, {key: (shipped[key], waits_for[key]) for key in keys}
+
+
+def _key(ref: str) -> _Key:
+    parts = split_ref(ref)
+    assert parts is not None
+    return parts[0], parts[1]
+
+
+def _up_to(key: _Key, pending: Mapping[str, Sequence[Migration]]) -> list[_Key]:
+    """The pending migration that a requirement means."""
+    return [key] if any(migration.version == key[1] for migration in pending.get(key[0], ())) else []
+
+
+def _why_unmet(
+    ref: str,
+    migration: Migration,
+    shipped: Mapping[_Key, Migration],
+    recorded: Collection[tuple[str | None, int]],
+    excluded: Mapping[str, str],
+) -> str | None:
+    key, parts = _key(ref), split_ref(ref)
+    if key in recorded:
+        return None
+    if key not in shipped or (parts and parts[2] not in (None, shipped[key].name)):
+        return f"{migration.ref} requires {ref}, which no usable pack of this database ships"
+    if key[0] in excluded and key[0] != migration.pack:
+        return f"{migration.ref} requires {ref}, and {key[0]} can't be applied ({excluded[key[0]]})"
+    return None
+
+
+def _sorted(waits_for: Mapping[_Key, Sequence[_Key]]) -> list[_Key]:
+    """By pack and version, but for what is required."""
+    sorter = TopologicalSorter(waits_for)
+    sorter.prepare()
+    ready: list[_Key] = []
+    order: list[_Key] = []
+    while sorter.is_active():
+        for key in sorter.get_ready():
+            heapq.heappush(ready, key)
+        key = heapq.heappop(ready)
+        order.append(key)
+        sorter.done(key)
+    return order
+
+
+def _required_by(wanted: Mapping[str, int], order: _Order) -> set[_Key]:
+    open_ends = [key for key in order if key[0] in wanted and key[1] <= wanted[key[0]]]
+    chosen: set[_Key] = set()
+    while open_ends:
+        key = open_ends.pop()
+        if key not in chosen:
+            chosen.add(key)
+            open_ends += order[key][1]
+    return chosen
+
+
+def plan_rollback(
+    path: str, packs: Sequence[Pack], records: Sequence[Record], pack_name: str, *, to: int | None = None, steps: int = 1
+) -> Plan:
+    """
+    The steps that roll one pack back, newest first: `steps` of them, or until `to` is the newest that is applied.
+
+    Raises:
+        UnknownPack: The pack is not there.
+        RollbackRefused: Some of it can't be rolled back, or others require it; every reason, and nothing is begun.
+    """
+    pack = next((each for each in packs if each.name == pack_name), None)
+    if pack is None:
+        raise UnknownPack(pack_name, [each.name for each in packs], where="usable for this database")
+    shipped = {migration.version: migration for migration in pack.migrations}
+    if to is not None and to != 0 and to not in shipped and to not in {r.version for r in records if r.pack == pack_name}:
+        raise UnknownTarget(f"{pack_name}:{to}", f"the pack {pack_name} ends at {pack.latest.name}", "0 rolls back everything.")
+    found = [
+        each
+        for each in migration_states(pack, [r for r in records if r.pack == pack_name])
+        if each.state not in ("pending", "late")
+    ]
+    newest_first = found[::-1]
+    gone = newest_first[:steps] if to is None else [each for each in newest_first if each.version > to]
+    problems: list[str] = []
+    for each in gone:
+        migration = shipped.get(each.version)
+        if each.state in ("ahead", "missing"):
+            problems.append(f"the installed pack does not ship {each.ref}")
+        elif each.state == "replaced":
+            problems.append(f"{each.ref} was replaced by another migration of that number")
+        elif each.problem:
+            problems.append(each.problem)
+        elif migration is not None and not migration.reversible:
+            problems.append(f"{each.ref} has no rollback_migration")
+    versions = {each.version for each in gone}
+    problems += [
+        f"{migration.ref} is applied and requires {ref}"
+        for other in packs
+        if other.name != pack_name
+        for migration in other.migrations
+        if any(r.pack == other.name and r.version == migration.version for r in records)
+        for ref in migration.requires
+        if _key(ref)[0] == pack_name and _key(ref)[1] in versions
+    ]
+    if problems:
+        raise RollbackRefused(path, problems, "Roll back what is in the way first, or put back a snapshot.")
+    return Plan(tuple(Step(shipped[each.version], "rollback") for each in gone))
+
+
+def plan_redo(path: str, packs: Sequence[Pack], records: Sequence[Record], pack_name: str) -> Plan:
+    """
+    Roll back the pack's newest applied migration, then apply it again.
+
+    Raises:
+        UnknownPack, RollbackRefused: As for a rollback of one step.
+    """
+    back = plan_rollback(path, packs, records, pack_name).steps
+    return Plan(back + tuple(Step(step.migration) for step in back))

@@ -1,0 +1,1 @@
+"""Everything that knows `sqlite3`; nothing outside this package does."""

@@ -1,0 +1,1 @@
+"""The file organizer's migrations, one file each."""
