@@ -104,6 +104,11 @@ class Execution:
             self.observers.tell("homie_run_finished", run=self._run)
         return self._committed
 
+    @property
+    def snapshot(self) -> Path | None:
+        """The snapshot that this run left, if it took one."""
+        return self._snapshot
+
     def _applied(self) -> tuple[Migration, ...]:
         return tuple(step.migration for step in self._committed)
 

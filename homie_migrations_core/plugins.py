@@ -194,23 +194,22 @@ class Observers:
     """Tells every plugin what a run does. One that raises is logged and harms neither the run nor the others."""
 
     def __init__(self, manager: pluggy.PluginManager | None, others: Iterable[object] = ()) -> None:
-        self._manager = manager
-        if others:
-            self._manager = manager = new_manager()
-            for each in others:
-                register(manager, each)
+        self._managers = [manager] if manager else []
+        own = new_manager()
+        for each in others:
+            register(own, each)
+        if own.get_plugins():
+            self._managers.append(own)
 
     def tell(self, hook: str, **facts: object) -> None:
         """Call `hook` of every plugin that implements it."""
-        if self._manager is None:
-            return
-        implementations = getattr(self._manager.hook, hook).get_hookimpls()
-        plugins = [implementation.plugin for implementation in implementations]
-        for plugin in plugins:
-            caller = self._manager.subset_hook_caller(hook, [each for each in plugins if each is not plugin])
-            try:
-                caller(**facts)
-            except Exception:
-                import logging
+        for manager in self._managers:
+            plugins = [implementation.plugin for implementation in getattr(manager.hook, hook).get_hookimpls()]
+            for plugin in plugins:
+                caller = manager.subset_hook_caller(hook, [each for each in plugins if each is not plugin])
+                try:
+                    caller(**facts)
+                except Exception:
+                    import logging
 
-                logging.getLogger("homie_migrations").exception("An observer failed in %s; the run goes on.", hook)
+                    logging.getLogger("homie_migrations").exception("An observer failed in %s; the run goes on.", hook)

@@ -14,6 +14,7 @@ from homie_migrations_core import naming, planning
 from homie_migrations_core.errors import (
     DatabaseInterrupted,
     DatabaseNotReachable,
+    FolderUnusable,
     ForeignTrackingTable,
     NothingInstalled,
     PackBroken,
@@ -22,7 +23,6 @@ from homie_migrations_core.errors import (
     UnknownPack,
     UnknownTarget,
 )
-from homie_migrations_core.execution import Execution
 from homie_migrations_core.model import (
     BrokenPack,
     DatabaseStatus,
@@ -64,7 +64,10 @@ class MigrationRunner:
 
     `backup` takes a snapshot before the first change. `lock_timeout` is in seconds. `should_stop` is asked
     between and during statements; when it says True the running migration is undone and `RunStopped` raised.
-    `observers` implement hooks of `hookspecs`, beside the installed plugins.
+    `observers` implement hooks of `hookspecs`, beside the installed plugins. `make_parents` makes the folder of
+    the file when the first change is made; otherwise it must be there.
+
+    After a changing call, `snapshot` is the snapshot it left, and `left_out` the packs it had to leave alone.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class MigrationRunner:
         lock_timeout: float = 30.0,
         should_stop: Callable[[], bool] | StopRequest | None = None,
         observers: Iterable[object] = (),
+        make_parents: bool = False,
         collected: Collected | None = None,
     ) -> None:
         text = os.fspath(path)
@@ -88,7 +92,10 @@ class MigrationRunner:
         self._backup, self._lock_timeout = backup, lock_timeout
         self._stop = should_stop if isinstance(should_stop, StopRequest) else StopRequest(should_stop)
         self._observers = tuple(observers)
+        self._make_parents = make_parents
         self._collected = collected
+        self.snapshot: Path | None = None
+        self.left_out: tuple[BrokenPack | LeftOut, ...] = ()
 
     # --- looking ------------------------------------------------------------------------------------
 
@@ -160,6 +167,7 @@ class MigrationRunner:
         plan, _ = self._plan_apply(found, tracking, to=to, allow_late=allow_late)
         self._report(found, plan)
         unusable: list[BrokenPack | LeftOut] = [*found.broken, *plan.left_out]
+        self.left_out = tuple(unusable)
         if unusable and not (plan.steps or found.packs):
             raise PackBroken(unusable)
         done: list[Migration] = []
@@ -287,7 +295,7 @@ class MigrationRunner:
         """The records as they are now. With `repairing`, an interrupted database may be opened for change."""
         path = str(self.path)
         if not os.path.exists(path):
-            if os.path.isdir(os.path.dirname(path)) and not os.path.islink(path):
+            if (os.path.isdir(os.path.dirname(path)) or self._make_parents) and not os.path.islink(path):
                 return _NOTHING
             raise not_reachable(path)
         if os.path.isdir(path):
@@ -377,7 +385,14 @@ class MigrationRunner:
         *,
         all_or_nothing: bool = False,
     ) -> list[Step]:
-        return Execution(
+        if self._make_parents:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise FolderUnusable(str(self.path.parent), f"can't be made ({error.strerror})", "Name another data folder.") from error
+        from homie_migrations_core.execution import Execution  # the half of the library that only a change needs
+
+        execution = Execution(
             str(self.path),
             plan,
             replan,
@@ -388,7 +403,10 @@ class MigrationRunner:
             lock_timeout=self._lock_timeout,
             all_or_nothing=all_or_nothing,
             stop=self._stop,
-        ).carry_out()
+        )
+        done = execution.carry_out()
+        self.snapshot = execution.snapshot
+        return done
 
 
 def run_migrations(path: str | os.PathLike[str], packs: Sequence[MigrationPack] | None = None, *, backup: bool = True) -> int:

@@ -1,0 +1,1 @@
+"""The terminal, and nothing else: asks the front desk, prints its answers."""

@@ -1,0 +1,69 @@
+"""
+The way in: `homie`, and `python -m homie_migrations_core`.
+
+`homie migrations status` with nothing but its own options is answered without Typer, whose import takes several
+times as long as the answer. Every other line, and any doubt, goes to the Typer application, which would have
+given the same answer.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMPLETION = "_HOMIE_COMPLETE"
+
+
+def parse_status(arguments: list[str]) -> dict[str, object] | None:
+    """The keyword arguments of `show_status` that a command line means, or None if only Typer should say."""
+    import argparse
+
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False, argument_default=argparse.SUPPRESS)
+    parser.add_argument("--database", action="append")
+    parser.add_argument("--data-dir", dest="data_dir")
+    parser.add_argument("--pack", action="append")
+    parser.add_argument("--dir", dest="folder")
+    parser.add_argument("--lock-timeout", dest="lock_timeout", type=float)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--json", dest="as_json", action="store_true")
+    parser.add_argument("-q", "--quiet", action="store_true")
+    parser.add_argument("-v", "--verbose", action="store_true")
+    try:
+        options, others = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        return None
+    return None if others or "--" in arguments else vars(options)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a path need not be text
+    try:
+        code = _run(given)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
+        code = 1
+    sys.exit(code)
+
+
+def _run(given: list[str]) -> int:
+    if given[:2] == ["migrations", "status"] and COMPLETION not in os.environ:
+        options = parse_status(given[2:])
+        if options is not None:
+            from homie_migrations_core.cli.status import show_status
+
+            show_status(**options)  # type: ignore[arg-type]
+    from homie_migrations_core.cli.app import run
+
+    return run(given)

@@ -1,0 +1,120 @@
+"""The commands that change nothing: status, plan, history, packs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from homie_migrations_core.cli.options import (
+    DatabaseOption,
+    DataDirOption,
+    DirOption,
+    JsonOption,
+    LockTimeoutOption,
+    PackOption,
+    QuietOption,
+    VerboseOption,
+)
+from homie_migrations_core.cli.output import Report
+from homie_migrations_core.cli.scope import select
+from homie_migrations_core.cli.status import show_status
+from homie_migrations_core.model import Pack
+from homie_migrations_core.packs import UnusablePack, read_pack
+
+_status, _plan, _history, _packs = typer.Typer(), typer.Typer(), typer.Typer(), typer.Typer()
+commands = {"status": _status, "plan": _plan, "history": _history, "packs": _packs}
+
+
+@_status.command("status")
+def status(
+    database: DatabaseOption = None,
+    data_dir: DataDirOption = None,
+    pack: PackOption = None,
+    folder: DirOption = None,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 3 if anything is pending.")] = False,
+    lock_timeout: LockTimeoutOption = 30.0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show packs, databases, and where each migration stands. Changes nothing."""
+    show_status(
+        database=database,
+        data_dir=data_dir,
+        pack=pack,
+        folder=folder,
+        check=check,
+        lock_timeout=lock_timeout,
+        as_json=as_json,
+        quiet=quiet,
+        verbose=verbose,
+    )
+
+
+@_plan.command("plan")
+def plan(
+    database: DatabaseOption = None,
+    data_dir: DataDirOption = None,
+    pack: PackOption = None,
+    folder: DirOption = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="REF", help="Stop at this migration, pack:3.")] = None,
+    allow_late: Annotated[bool, typer.Option("--allow-late", help="Also apply what comes late.")] = False,
+    lock_timeout: LockTimeoutOption = 30.0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show the steps that `apply` would run, in order. Changes nothing."""
+    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
+        scope = select(database, data_dir, pack, folder)
+        report.broken(scope.broken)
+        for target in scope.targets:
+            with report.database(target.path) as entry:
+                runner = target.runner(scope, lock_timeout=lock_timeout)
+                entry.plan(runner.plan(to=to, allow_late=allow_late))
+                entry.status(runner.status(), shown=False)
+                report.broken(runner.broken())
+
+
+@_history.command("history")
+def history(
+    database: DatabaseOption = None,
+    data_dir: DataDirOption = None,
+    pack: PackOption = None,
+    folder: DirOption = None,
+    lock_timeout: LockTimeoutOption = 30.0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show what was applied, when, in how long, and by which release. Changes nothing."""
+    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
+        scope = select(database, data_dir, pack, folder)
+        for target in scope.targets:
+            with report.database(target.path) as entry:
+                runner = target.runner(scope, lock_timeout=lock_timeout)
+                records = [each for each in runner.history() if not target.only or each.pack in target.only]
+                entry.history(records)
+                entry.status(runner.status(), shown=False)
+
+
+@_packs.command("packs")
+def packs(
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show the installed packs, and the broken ones with the reason. Opens no database."""
+    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
+        scope = select(None, None, None, None)
+        assert scope.collected is not None
+        broken = list(scope.collected.broken)
+        found: list[Pack] = []
+        for each in scope.collected.packs:
+            try:
+                found.append(read_pack(each.pack, distribution=each.distribution, distribution_version=each.distribution_version))
+            except UnusablePack as error:
+                report.broken_pack(each, str(error))
+        report.packs(found)
+        report.broken(broken)
