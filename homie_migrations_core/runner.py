@@ -389,7 +389,9 @@ class MigrationRunner:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise FolderUnusable(str(self.path.parent), f"can't be made ({error.strerror})", "Name another data folder.") from error
+                raise FolderUnusable(
+                    str(self.path.parent), f"can't be made ({error.strerror})", "Name another data folder."
+                ) from error
         from homie_migrations_core.execution import Execution  # the half of the library that only a change needs
 
         execution = Execution(

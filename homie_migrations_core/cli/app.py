@@ -54,15 +54,12 @@ class LazyCommands(TyperGroup):
             raise typer.Exit(error.exit_code) from error
 
 
-app = typer.Typer(
-    name="homie", no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, help="Homie, a personal file organizer."
-)
+app = typer.Typer(name="homie", no_args_is_help=True, pretty_exceptions_enable=False)
 migrations = typer.Typer(
     name="migrations",
     cls=LazyCommands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Bring the databases of installed packs up to date, and see where they stand.",
 )
 
 

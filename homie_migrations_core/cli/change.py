@@ -54,9 +54,7 @@ def apply(
         for target in targets:
             with report.database(target.path) as entry:
                 steps = Steps(report)
-                runner = target.runner(
-                    scope, lock_timeout=lock_timeout, backup=not no_backup, should_stop=stop, observers=[steps]
-                )
+                runner = target.runner(scope, lock_timeout=lock_timeout, backup=not no_backup, should_stop=stop, observers=[steps])
                 entry.about_to_change(target.path, target.origin)
                 try:
                     runner.apply(to=to, all_or_nothing=all_or_nothing, allow_late=allow_late)
@@ -87,7 +85,7 @@ def _targets_of(to: str | None, scope: Scope) -> tuple[Target, ...]:
 def rollback(
     pack_name: PackArgument,
     steps: Annotated[int | None, typer.Option("--steps", metavar="N", min=1, help="How many migrations. Default: 1.")] = None,
-    to: Annotated[int | None, typer.Option("--to", metavar="VERSION", min=0, help="Leave this version applied; 0 for none.")] = None,
+    to: Annotated[int | None, typer.Option("--to", metavar="VERSION", min=0, help="Leave this version applied.")] = None,
     database: DatabaseOption = None,
     data_dir: DataDirOption = None,
     folder: DirOption = None,
@@ -142,7 +140,8 @@ def redo(
                 runner = _changing(target, scope, stop, seen, lock_timeout=lock_timeout, backup=not no_backup)
                 plan = runner.plan_rollback(pack_name)
                 entry.about_to_change(target.path, target.origin)
-                _ask(plan, f"rolling back and applying again {', '.join(step.ref for step in plan.steps)} in {target.path}", yes=yes)
+                refs = ", ".join(step.ref for step in plan.steps)
+                _ask(plan, f"rolling back and applying again {refs} in {target.path}", yes=yes)
                 try:
                     runner.redo(pack_name)
                 except RunStopped:

@@ -8,7 +8,7 @@ import typer
 
 DatabaseOption = Annotated[list[str] | None, typer.Option("--database", metavar="PATH", help="A database file. Repeatable.")]
 DataDirOption = Annotated[
-    str | None, typer.Option("--data-dir", metavar="DIR", help="Where databases lie. Default: $HOMIE_DATA_DIR, else your data folder.")
+    str | None, typer.Option("--data-dir", metavar="DIR", help="Where databases lie; else $HOMIE_DATA_DIR, else your data folder.")
 ]
 PackOption = Annotated[list[str] | None, typer.Option("--pack", metavar="NAME", help="Only this pack. Repeatable.")]
 DirOption = Annotated[

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from homie_migrations_core.errors import ConfirmationDenied, HomieMigrationsError, NobodyToAsk
 from homie_migrations_core.hookspecs import hookimpl
@@ -124,7 +124,7 @@ class Report:
         self._codes: set[int] = set()
         self._handler = _LogToStderr(logging.INFO if verbose else logging.WARNING)
 
-    def __enter__(self) -> Report:
+    def __enter__(self) -> Self:
         logger = logging.getLogger("homie_migrations")
         logger.addHandler(self._handler)
         if self._verbose:
@@ -190,8 +190,14 @@ class Report:
                 if migration.problem:
                     self.broken([BrokenPack(migration.problem, pack.name, pack.database, None, pack.distribution)])
         rows = [
-            (pack.name, f"{pack.distribution} {pack.distribution_version}", pack.database, str(len(pack.migrations)), pack.latest.name)
-            for pack in packs
+            (
+                each.name,
+                f"{each.distribution} {each.distribution_version}",
+                each.database,
+                str(len(each.migrations)),
+                each.latest.name,
+            )
+            for each in packs
         ]
         self.table("", ("pack", "distribution", "database", "migrations", "latest"), rows)
         if not packs:

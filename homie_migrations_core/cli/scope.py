@@ -78,8 +78,9 @@ def select(
     if changing and not known and not about:
         raise NothingInstalled
     place = locations.data_dir(data_dir)
-    origin = "--data-dir" if data_dir is not None else locations.ENVIRONMENT if os.environ.get(locations.ENVIRONMENT) else "default folder"
-    file_names = {known[name] for name in names} if names else set(known.values()) | {each.database for each in about if each.database}
+    from_environment = locations.ENVIRONMENT if os.environ.get(locations.ENVIRONMENT) else "the default folder"
+    origin = "--data-dir" if data_dir is not None else from_environment
+    file_names = {known[name] for name in names or known} | {each.database for each in about if each.database}
     targets = []
     for file_name in sorted(file_names):
         path, by_plugin = locations.database_file(file_name, place, collected)
