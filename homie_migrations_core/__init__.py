@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from homie_migrations_core.model import Record as Record
     from homie_migrations_core.model import Run as Run
     from homie_migrations_core.model import Step as Step
+    from homie_migrations_core.progress import track as track
     from homie_migrations_core.runner import MigrationRunner as MigrationRunner
-    from homie_migrations_core.runner import run_migrations as run_migrations
+    from homie_migrations_core.startup import run_migrations as run_migrations
 
 __version__ = "0.1.0"
 
@@ -31,7 +32,7 @@ _HOMES = {
     "DatabaseStatus": "model",
     "HomieMigrationsError": "errors",
     "Migration": "model",
-    "MigrationPack": "model",
+    "MigrationPack": "definition",
     "MigrationRunner": "runner",
     "MigrationStatus": "model",
     "PackStatus": "model",
@@ -40,7 +41,8 @@ _HOMES = {
     "Run": "model",
     "Step": "model",
     "hookimpl": "hookspecs",
-    "run_migrations": "runner",
+    "run_migrations": "startup",
+    "track": "progress",
     "try_migration": "cli.trial",
 }
 __all__ = [*_HOMES]  # noqa: PLE0604  (the names are the keys above)

@@ -20,6 +20,13 @@ class HomieMigrationsError(Exception):
     code = "error"
     exit_code = 1
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _remade, (type(self), self.args), self.__dict__  # an error of a worker process keeps its class and its facts
+
+
+def _remade(kind: type[HomieMigrationsError], args: tuple[object, ...]) -> HomieMigrationsError:
+    return kind.__new__(kind, *args)
+
 
 # --- usage and environment: exit code 2 -------------------------------------------------------------
 
@@ -60,7 +67,7 @@ class PackNotChosen(UsageProblem):
     code = "pack_not_chosen"
 
     def __init__(self, path: str, found: str, candidates: Iterable[str]) -> None:
-        self.path, self.candidates = path, tuple(sorted(candidates))
+        self.path, self.found, self.candidates = path, found, tuple(sorted(candidates))
         pick = " or ".join(self.candidates) if self.candidates else "NAME"
         super().__init__(f"Nothing was done to {path}: {found}. Say which pack is meant with `--pack {pick}`.")
 

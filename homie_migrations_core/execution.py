@@ -10,10 +10,11 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import re
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +34,7 @@ from homie_migrations_core.errors import (
 from homie_migrations_core.model import Migration, Plan, Run, Step
 from homie_migrations_core.packs import UnusablePack, load
 from homie_migrations_core.plugins import Observers
+from homie_migrations_core.progress import listening
 from homie_migrations_core.sqlite import integrity, snapshots, tracking
 from homie_migrations_core.sqlite.database import CommitFailed, Writer, explained, is_busy, is_database_error, read
 from homie_migrations_core.sqlite.guard import GuardedConnection, Refused
@@ -67,7 +69,7 @@ class Execution:
         self._run = Run(Path(self.path), self.plan)
         self._committed: list[Step] = []
         self._snapshot: Path | None = None
-        self._secured = False
+        self._secured = self._in_doubt = self._finished = False
         self._helpers: set[tuple[str, str, str]] | None = None
         self._known_broken: integrity.Broken | None = None
         self._look_first = False
@@ -123,10 +125,11 @@ class Execution:
         owner: str | None = None
         while True:
             if writer.begin() or known is None:
-                known = self._read(writer.connection)
+                known, self._helpers = self._read(writer.connection), None
                 plan, owner = self.replan(known)
                 due = deque(plan.steps)
             if not due:
+                self._finished = True
                 return
             if self._look_first:
                 self._known_broken, self._look_first = integrity.find_broken(writer.connection), False
@@ -142,7 +145,11 @@ class Execution:
                 # The step has outgrown SQLite's cache, so nobody can see the state before it but by undoing it.
                 writer.rollback()
                 self._look_first, known, self._helpers = True, None, None
+                if not self._committed:  # others may write before the lock is taken again
+                    self._settle_snapshot()
+                    self._secured = False
                 continue
+            pristine = writer.connection.pristine()
             self._commit(writer, batch)
             known = tracking.Tracking("current", (), holds_tables=True)
             for step in batch:
@@ -151,10 +158,11 @@ class Execution:
                 self.observers.tell("homie_step_finished", run=self._run, step=step)
                 _log.info("%s %s in %s", "Applied" if step.direction == "apply" else "Rolled back", step.ref, self.path)
             self._current = None
-            if not due:
-                return
-            if not writer.connection.pristine():
+            if due and not pristine:
                 writer.renew()
+            elif not due:
+                self._finished = True
+                return
 
     def _read(self, connection: GuardedConnection) -> tracking.Tracking:
         try:
@@ -172,9 +180,10 @@ class Execution:
     def _settle_snapshot(self) -> None:
         if self._snapshot is None:
             return
-        if not self._committed:
+        if not self._committed and not self._in_doubt:
             snapshots.discard_snapshot(self._snapshot)
-        elif self._current is None:
+            self._snapshot = None
+        elif self._finished:
             try:
                 snapshots.prune_snapshots(self.path)
             except OSError as error:  # the run itself has succeeded
@@ -207,7 +216,8 @@ class Execution:
         try:
             if step.direction == "apply":  # first, because a file that can't be written shows itself here
                 tracking.record_applied(connection, migration, self.pack_versions.get(migration.pack))
-            self._run_code(connection, step)
+            with listening(lambda done, total: self._progress(step, done, total)):
+                self._run_code(connection, step)
             if step.direction == "apply":
                 recorded = tracking.record_duration(connection, migration, round((time.monotonic() - started) * 1000))
             else:
@@ -222,17 +232,18 @@ class Execution:
             raise self._failed(step, "the database was replaced by one in memory", _REPAIR)
         self._check(writer, step)
 
+    def _progress(self, step: Step, done: int, total: int | None) -> None:
+        self.observers.tell("homie_step_progress", run=self._run, step=step, done=done, total=total)
+
     def _run_code(self, connection: GuardedConnection, step: Step) -> None:
         migration, rolls_back = step.migration, step.direction == "rollback"
-        file = migration.rollback_path if rolls_back and migration.rollback_path else migration.path
+        file = _file_of(step)
         connection.arm(str(file), self.stop)
-        last_sql = _LastStatement()
+        script = _Script(migration.rollback_content if rolls_back else migration.content) if file.suffix == ".sql" else None
         try:
-            if migration.path.suffix == ".sql":
-                content = migration.rollback_content if rolls_back else migration.content
-                last_sql.text = content.decode("utf-8-sig")
-                connection.set_trace_callback(last_sql.note)
-                connection.executescript(last_sql.text)
+            if script is not None:
+                for statement in script:
+                    connection.executescript(statement)
             else:
                 functions = load(migration, self.packages.get(migration.pack))
                 function = functions.rollback if rolls_back else functions.apply
@@ -244,49 +255,52 @@ class Execution:
                     self._judge_answer(step, "verify_migration", functions.verify(connection))
             self._judge_ending(connection, step)
             connection.disarm()
-        except (KeyboardInterrupt, Stopped, HomieMigrationsError):
-            connection.abandon()
-            raise
         except (Exception, SystemExit) as error:
             connection.abandon()
-            raise self._explain(connection, step, error, last_sql) from error
-        except BaseException:  # a test runner's or an event loop's way out: not ours to keep
+            if isinstance(error, MigrationFailed) and error.ref == step.ref:
+                raise
+            raise self._explain(connection, step, error, script) from error
+        except BaseException:  # Ctrl-C, a stop, a test runner's or an event loop's way out: not ours to keep
             connection.abandon()
             raise
 
     def _judge_answer(self, step: Step, function: str, answer: Any) -> None:
         if answer is False:
-            raise self._failed(step, f"{function}() returned False", "Raise an exception that says what is wrong.")
+            found = f"{function}() returned False ({step.migration.path.name})"
+            raise self._failed(step, found, "Raise an exception that says what is wrong.")
         if isinstance(answer, GeneratorType | CoroutineType | AsyncGeneratorType) or inspect.isawaitable(answer):
             kind = "a generator" if isinstance(answer, GeneratorType | AsyncGeneratorType) else "a coroutine"
             if hasattr(answer, "close"):
                 answer.close()  # or Python complains that it was never awaited
-            raise self._failed(step, f"{function}() returned {kind}, so none of its code ran", "Make it a plain function.")
+            found = f"{function}() returned {kind}, so none of its code ran ({step.migration.path.name})"
+            raise self._failed(step, found, "Make it a plain function.")
 
     def _judge_ending(self, connection: GuardedConnection, step: Step) -> None:
         if self.stop.asked():
             raise Stopped
+        connection.look_for_end()
         if connection.ended is not None:
-            raise self._failed(step, connection.ended + _place(step.migration, connection.line), _REPAIR)
+            raise self._failed(step, connection.ended + _place(step, connection.line), _REPAIR)
         if connection.rolled_back_last:
+            place = _place(step, connection.line)
             raise self._failed(
                 step,
-                "its last word was conn.rollback(), and it returned as if nothing had happened",
+                f"its last word was conn.rollback(), and it returned as if nothing had happened{place}",
                 "Let the error that made it roll back pass, so that it can be seen.",
             )
 
-    def _explain(self, connection: GuardedConnection, step: Step, error: BaseException, sql: _LastStatement) -> MigrationFailed:
+    def _explain(self, connection: GuardedConnection, step: Step, error: BaseException, script: _Script | None) -> MigrationFailed:
         found = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        place = _place_of(error, step.migration, sql)
+        place = _place_of(error, step, script)
         if connection.ended is not None:
-            found, place = connection.ended, _place(step.migration, connection.line) or place
+            found, place = connection.ended, _place(step, connection.line) if connection.line else place
         elif connection.refusal is not None and (isinstance(error, Refused) or "not authorized" in str(error)):
             found = connection.refusal
         elif isinstance(error, UnusablePack):
             found, place = str(error), ""
         advice = _REPAIR
-        if is_busy(error):
-            advice = "A second connection to the same file waits for the migration's own lock: use the `conn` that the function is given."
+        if _met_the_lock(error):
+            advice = "A second connection to the same file waits for the migration's own lock: use the `conn` that it is given."
         return self._failed(step, found + place, advice)
 
     def _failed(self, step: Step, found: str, advice: str, kind: type[MigrationFailed] = MigrationFailed) -> MigrationFailed:
@@ -300,18 +314,18 @@ class Execution:
         assert self._helpers is not None
         for lost in integrity.lost_helpers(connection, self._helpers, touched):
             _log.warning("%s rebuilt a table and did not create %s again.", step.ref, lost)
-        if touched.created or touched.dropped or touched.altered:
-            if any(kind != "table" for kind, _ in touched.created) or touched.dropped or touched.altered:
-                self._helpers = integrity.helpers_of_tables(connection)
+        if touched.dropped or touched.altered or any(kind != "table" for kind, _ in touched.created):
+            self._helpers = integrity.helpers_of_tables(connection)
         broken = integrity.find_broken(connection, touched)
         if not broken:
             return
-        new = broken.beyond(self._broken_before())
-        if new.keys:
-            found = "; ".join(f"{what} ({count})" for what, count in sorted(new.keys.items()))
-            raise self._failed(step, found, "Delete or repair those rows in the same migration.", ForeignKeysViolated)
-        if new.schema:
-            raise self._failed(step, "; ".join(sorted(new.schema)), "Repair or drop them in the same migration.", SchemaLeftBroken)
+        keys, schema = broken.beyond(self._broken_before()).in_words()
+        if keys:
+            raise self._failed(
+                step, "; ".join(keys + schema), "Delete or repair those rows in the same migration.", ForeignKeysViolated
+            )
+        if schema:
+            raise self._failed(step, "; ".join(schema), "Repair or drop them in the same migration.", SchemaLeftBroken)
 
     def _broken_before(self) -> integrity.Broken:
         """What was broken in the file before this transaction, seen over a connection of its own."""
@@ -325,22 +339,37 @@ class Execution:
     # --- the commit -----------------------------------------------------------------------------------
 
     def _commit(self, writer: Writer, batch: Sequence[Step]) -> None:
-        if self.stop.asked():
-            raise Stopped
         last = batch[-1]
         self._known_broken = None
         try:
-            writer.commit()
-        except CommitFailed as failure:
-            writer.rollback()
-            writer.renew()
-            if not self._took_effect(last, failure):
-                error = self._failed(last, f"the commit failed ({failure})", "Look after the disk, then run it again.")
+            if self.stop.asked():
+                raise Stopped
+            self._in_doubt = True
+            try:
+                writer.commit()
+            except LockTimeout as error:
+                self._in_doubt = False
+                if self.stop.asked():
+                    raise Stopped from error
+                raise
+            except CommitFailed as failure:
+                writer.renew()
+                self._in_doubt = self._took_effect(batch, failure)
+                if not self._in_doubt:
+                    found, advice = f"the commit failed ({failure})", "Look after the disk, then run it again."
+                    raise self._failed(last, found, advice) from failure
+        except BaseException as error:
+            if not self._in_doubt:
+                writer.rollback()
                 self.observers.tell("homie_step_failed", run=self._run, step=last, error=error)
-                raise error from failure
+            raise
 
-    def _took_effect(self, step: Step, failure: CommitFailed) -> bool:
+    def _took_effect(self, batch: Sequence[Step], failure: CommitFailed) -> bool:
         """Ask the file itself: after an error, COMMIT may have taken effect or not."""
+        refs = [step.ref for step in batch]
+        step = next((each for each in reversed(batch) if refs.count(each.ref) == 1), None)
+        if step is None:  # a redo: its record is there either way
+            raise CommitUnconfirmed(self.path, refs[-1], str(failure)) from failure
 
         def look(connection: Any) -> bool:
             return tracking.is_recorded(connection, step.migration)
@@ -356,46 +385,83 @@ class _LookFirst(Exception):
     """The state before a step is needed, and can only be seen before it."""
 
 
-class _LastStatement:
-    """Remembers which statement of an SQL script was begun last, to name it if it fails."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self._offset = self._end = 0
-
-    def note(self, statement: str) -> None:
-        if statement.startswith("--"):
-            return  # SQLite's own comment on what a trigger runs
-        found = self.text.find(statement, self._end)
-        if found >= 0:
-            self._offset, self._end = found, found + len(statement)
-
-    def line(self, *, before_it_began: bool) -> int:
-        """The line of the statement that failed: the one after the last begun if it did not compile."""
-        offset = self._offset
-        if before_it_began:
-            offset = self._end + (1 if self.text[self._end : self._end + 1] == ";" else 0)
-            while offset < len(self.text) and self.text[offset].isspace():
-                offset += 1
-        return self.text.count("\n", 0, offset) + 1
+# What a statement is made of: quoted text and comments may hold a semicolon (https://sqlite.org/lang_comment.html).
+_BLANK = r"(?:[ \t\n\f\r]|--[^\n]*|/\*(?s:.*?)(?:\*/|\Z))"
+_QUOTED = r"""(?:'[^']*(?:'|\Z)|"[^"]*(?:"|\Z)|`[^`]*(?:`|\Z)|\[[^\]]*(?:\]|\Z))"""
+_BEGINNING = re.compile(rf"(?:{_BLANK}|;)*+")
+_STATEMENT = re.compile(rf"""(?:[^;'"`\[/-]|{_QUOTED}|{_BLANK}|[/-])*+(?:;|\Z)""")
+_TRIGGER = re.compile(rf"(?:EXPLAIN{_BLANK}+)?CREATE{_BLANK}+(?:TEMP(?:ORARY)?{_BLANK}+)?TRIGGER\b", re.IGNORECASE)
+_END = re.compile(rf"END{_BLANK}*+(?:;|\Z)", re.IGNORECASE)
 
 
-def _place(migration: Migration, line: int | None) -> str:
-    return f" ({migration.path.name}, line {line})" if line else ""
+class _Script:
+    """
+    An SQL migration, statement by statement, so that the one that fails is known.
+
+    A statement ends where `sqlite3_complete` says so (https://sqlite.org/c3ref/complete.html): at a semicolon, and
+    a trigger at the one after the END that follows another.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._text = content.decode("utf-8-sig")
+        self._offset = 0
+
+    def __iter__(self) -> Iterator[str]:
+        text, end = self._text, 0
+        while end < len(text):
+            begin = self._offset = _end_of(_BEGINNING, text, end)
+            end = _end_of(_STATEMENT, text, begin)
+            if _TRIGGER.match(text, begin):
+                last = False
+                while end < len(text) and not last:
+                    inner = _end_of(_BEGINNING, text, end)
+                    last = _END.match(text, inner) is not None
+                    end = _end_of(_STATEMENT, text, inner)
+            if begin < end:
+                yield text[begin:end]
+
+    @property
+    def line(self) -> int:
+        """Where the statement that came last begins."""
+        return self._text.count("\n", 0, self._offset) + 1
 
 
-def _place_of(error: BaseException, migration: Migration, sql: _LastStatement) -> str:
+def _end_of(pattern: re.Pattern[str], text: str, start: int) -> int:
+    found = pattern.match(text, start)
+    assert found is not None  # both match nothing, too
+    return found.end()
+
+
+def _file_of(step: Step) -> Path:
+    migration = step.migration
+    return migration.rollback_path if step.direction == "rollback" and migration.rollback_path else migration.path
+
+
+def _place(step: Step, line: int | None) -> str:
+    return f" ({_file_of(step).name}, line {line})" if line else f" ({_file_of(step).name})"
+
+
+def _place_of(error: BaseException, step: Step, script: _Script | None) -> str:
     """Where in the author's file, as far as can be known."""
-    if sql.text:
-        compiled = getattr(error, "sqlite_errorcode", 1) not in (None, 1, 23)  # SQLITE_ERROR and _AUTH: it never began
-        return _place(migration, sql.line(before_it_began=not compiled))
-    if isinstance(error, SyntaxError) and error.filename == str(migration.path):
-        return _place(migration, error.lineno)
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(migration.path)]
+    if script is not None:
+        return _place(step, script.line)
+    file = str(step.migration.path)
+    if isinstance(error, SyntaxError) and error.filename == file:
+        return _place(step, error.lineno)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     if not frames:
-        return f" ({migration.path.name})"
+        return _place(step, None)
     code = f": {frames[-1].line}" if frames[-1].line else ""
-    return f" ({migration.path.name}, line {frames[-1].lineno}{code})"
+    return f" ({step.migration.path.name}, line {frames[-1].lineno}{code})"
+
+
+def _met_the_lock(error: BaseException | None) -> bool:
+    """Whether a connection of the author's own was kept waiting, however the author's code put it."""
+    while error is not None:
+        if is_busy(error) and "in progress" not in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _is_about_the_file(error: BaseException) -> bool:

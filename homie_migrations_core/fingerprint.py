@@ -17,11 +17,15 @@ from collections.abc import Iterator
 from importlib.util import decode_source
 
 # Strings, quoted names and comments of SQL (https://sqlite.org/lang_comment.html; an unclosed one runs to the end).
+# White space is what SQLite takes for it: any other blank of Unicode is part of a name.
 _SQL_PIECE = re.compile(
     r"""(?P<kept>'(?:[^']|'')*'?|"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\[[^\]]*\]?)"""
-    r"""|(?P<blank>(?:--[^\n]*|/\*.*?(?:\*/|\Z)|\s)+)|[^'"`\[\-/\s]+|.""",
+    r"""|(?P<blank>(?:--[^\n]*|/\*.*?(?:\*/|\Z)|[ \t\n\f\r])+)|[^'"`\[\-/ \t\n\f\r]+|.""",
     re.DOTALL,
 )
+
+_Cut = tuple[int, int, int, int]
+"""Row, column, end row, end column; rows from 1, columns in characters."""
 
 
 def python_checksum(content: bytes, tree: ast.Module) -> str:
@@ -32,7 +36,7 @@ def python_checksum(content: bytes, tree: ast.Module) -> str:
 def sql_checksum(script: str) -> str:
     """The checksum of an SQL script: white space outside quotes counts as one blank, comments as none."""
     pieces = (" " if found["blank"] else found[0] for found in _SQL_PIECE.finditer(script))
-    return _digest("".join(pieces).strip())
+    return _digest("".join(pieces).strip(" "))
 
 
 def _digest(text: str) -> str:
@@ -42,48 +46,67 @@ def _digest(text: str) -> str:
 def _python_text(source: str, tree: ast.Module) -> str:
     lines = source.split("\n")
     inside: set[int] = set()  # numbers of the lines whose end lies within a string
-    cuts: list[tuple[int, int, int, int]] = []  # row, column, end row, end column; columns in characters
-    for node in (*_docstrings(tree), *_run_by_hand(tree)):
+    cuts: list[_Cut] = []
+    docstrings = () if "__doc__" in source and _reads_docstrings(tree) else _docstrings(tree.body, tree)
+    for node in (*docstrings, *_run_by_hand(tree)):
         row, end = node.lineno, node.end_lineno or node.lineno
-        cuts.append((row, _column(lines[row - 1], node.col_offset), end, _column(lines[end - 1], node.end_col_offset)))
-    if "#" in source or _spans_lines(tree, {id(node.value) for node in _docstrings(tree)}):
+        column, end_column = _column(lines[row - 1], node.col_offset), _column(lines[end - 1], node.end_col_offset)
+        if lines[end - 1][end_column:].lstrip()[:1] in ("", "#"):  # no other statement follows on the line
+            cuts.append((row, column, end, end_column))
+    if "#" in source or _may_span_lines("\n".join(_without(cuts, lines))):
         cuts.extend(_comments(source, inside))  # the dear part; a file without either has nothing it could find
-    for row, column, end, end_column in sorted(cuts, reverse=True):
-        lines[row - 1] = lines[row - 1][:column] + (lines[end - 1][end_column:])
-        for emptied in range(row, end):
-            lines[emptied] = ""
+    for row, _, end, _ in cuts:
         inside.difference_update(range(row, end))
-    kept = []
-    for number, line in enumerate(lines, start=1):
+    kept: list[str] = []
+    for number, line in enumerate(_without(cuts, lines), start=1):
         if number in inside:
             kept.append(line)
-        elif (shown := line.rstrip()) or number - 1 in inside:
-            kept.append(shown)
+        elif (shown := line.rstrip()) or number - 1 in inside or (kept and kept[-1].endswith("\\")):
+            kept.append(shown)  # after a backslash an empty line ends the statement
     return "\n".join(kept)
+
+
+def _without(cuts: list[_Cut], lines: list[str]) -> list[str]:
+    """The lines without what is cut; their number stays."""
+    left = list(lines)
+    for row, column, end, end_column in sorted(cuts, reverse=True):
+        left[row - 1] = left[row - 1][:column] + left[end - 1][end_column:]
+        left[row:end] = [""] * (end - row)
+    return left
+
+
+def _may_span_lines(text: str) -> bool:
+    """Whether a string in this could go on over the end of a line."""
+    return any(sign in text for sign in ('"""', "'''", "\\\n"))
 
 
 def _column(line: str, utf8_offset: int | None) -> int:
     return len(line.encode("utf-8")[:utf8_offset].decode("utf-8")) if utf8_offset else 0
 
 
-def _spans_lines(tree: ast.Module, docstrings: set[int]) -> bool:
+def _reads_docstrings(tree: ast.Module) -> bool:
+    """Whether code is there that a docstring could change."""
     return any(
-        isinstance(node, ast.Constant | ast.JoinedStr) and node.end_lineno != node.lineno and id(node) not in docstrings
+        (isinstance(node, ast.Name) and node.id == "__doc__") or (isinstance(node, ast.Attribute) and node.attr == "__doc__")
         for node in ast.walk(tree)
     )
 
 
-def _docstrings(tree: ast.Module) -> Iterator[ast.Expr]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
-            first = node.body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-                yield first
+def _docstrings(body: list[ast.stmt], owner: ast.AST) -> Iterator[ast.Expr]:
+    """The docstrings in a body of `owner`; only statements are walked, which is where they can be."""
+    if isinstance(owner, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body:
+        first = body[0]
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            yield first
+    for node in body:
+        for inner in ("body", "orelse", "finalbody", "handlers", "cases"):
+            if isinstance(within := getattr(node, inner, None), list):
+                yield from _docstrings(within, node if inner == "body" else ast.Pass())
 
 
 def _run_by_hand(tree: ast.Module) -> Iterator[ast.stmt]:
     for node in tree.body:
-        if isinstance(node, ast.If) and not node.orelse and isinstance(node.test, ast.Compare):
+        if isinstance(node, ast.If) and not node.orelse and isinstance(node.test, ast.Compare) and len(node.test.ops) == 1:
             sides = [node.test.left, *node.test.comparators]
             names = {side.id for side in sides if isinstance(side, ast.Name)}
             values = {side.value for side in sides if isinstance(side, ast.Constant)}
@@ -91,7 +114,7 @@ def _run_by_hand(tree: ast.Module) -> Iterator[ast.stmt]:
                 yield node
 
 
-def _comments(source: str, inside: set[int]) -> Iterator[tuple[int, int, int, int]]:
+def _comments(source: str, inside: set[int]) -> Iterator[_Cut]:
     """The spans of the comments; `inside` gains the lines that end within a string."""
     opened: list[int] = []  # rows where an f-string begins: from 3.12 on it comes in pieces
     for token in tokenize.generate_tokens(io.StringIO(source).readline):

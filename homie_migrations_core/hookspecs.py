@@ -7,11 +7,14 @@ point in the group `homie.migrations` names.
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pluggy
 
-from homie_migrations_core.model import MigrationPack, Run, Step
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from homie_migrations_core.model import MigrationPack, Run, Step
 
 PROJECT = "homie_migrations"
 PREFIX = "homie_"
@@ -51,7 +54,7 @@ def homie_step_started(run: Run, step: Step) -> None:
 
 @_hookspec
 def homie_step_progress(run: Run, step: Step, done: int, total: int | None) -> None:
-    """Hear how far `step` is, in units of its own; `total` is None where the end is not known."""
+    """Hear how far `step` is, as its own `track(...)` says; `total` is None where the end is not known."""
 
 
 @_hookspec

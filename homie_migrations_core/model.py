@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from homie_migrations_core.errors import PackInvalid
-from homie_migrations_core.naming import default_database, is_pack_name
+from homie_migrations_core.definition import BrokenPack as BrokenPack
+from homie_migrations_core.definition import MigrationPack as MigrationPack
 
 State = Literal[
     "applied",
@@ -28,44 +28,6 @@ State = Literal[
     "new",
 ]
 Direction = Literal["apply", "rollback"]
-
-
-@dataclass(frozen=True, slots=True)
-class MigrationPack:
-    """
-    A named, ordered set of migrations, as a distribution registers it or a program hands it over.
-
-    `migrations` is the dotted name of a package, or the path of a folder; nothing is read when the value is
-    made. `database` is a bare file name; by default it is `homie_<name>.db`.
-
-    Raises:
-        PackInvalid: The name, the database or the place can't be one.
-    """
-
-    name: str
-    migrations: str | Path
-    database: str = ""
-
-    def __post_init__(self) -> None:
-        name, migrations, database = (
-            getattr(self, each) for each in ("name", "migrations", "database")
-        )  # a caller may pass anything
-        if not (isinstance(name, str) and is_pack_name(name)):
-            raise PackInvalid(
-                f"its name is {self.name!r}", "A name has lower-case letters, digits and _, and begins with a letter."
-            )
-        if not isinstance(migrations, str | Path) or not str(migrations):
-            raise PackInvalid(
-                f"the migrations of {self.name} are {self.migrations!r}",
-                "Give the dotted name of a package, or a pathlib.Path to a folder.",
-            )
-        if database == "":
-            object.__setattr__(self, "database", default_database(self.name))
-        elif not isinstance(database, str) or database in (".", "..") or any(sign in database for sign in "/\\\0:"):
-            raise PackInvalid(
-                f"the database of {self.name} is {self.database!r}",
-                "Give a bare file name; where it lies is decided where it is used.",
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,27 +70,6 @@ class Pack:
     def latest(self) -> Migration:
         """The migration with the highest version."""
         return self.migrations[-1]
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenPack:
-    """An entry point that cannot be loaded, or a pack with an unusable file."""
-
-    reason: str
-    pack: str | None = None
-    database: str | None = None
-    entry_point: str | None = None
-    distribution: str | None = None
-    distribution_version: str | None = None
-
-    @property
-    def label(self) -> str:
-        """How a message names it."""
-        if self.pack is not None and (self.entry_point in (None, self.pack)):
-            return self.pack
-        if self.pack is not None:
-            return f"{self.pack} (entry point {self.entry_point})"
-        return f"entry point {self.entry_point}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 from homie_migrations_core import naming
 from homie_migrations_core.fingerprint import python_checksum, sql_checksum
+from homie_migrations_core.folders import UnusablePack as UnusablePack
+from homie_migrations_core.folders import folder_of, list_files
 from homie_migrations_core.model import Migration, MigrationPack, Pack
 
 VERSION_FUNCTION, APPLY, ROLLBACK, VERIFY = (
@@ -26,45 +28,6 @@ VERSION_FUNCTION, APPLY, ROLLBACK, VERIFY = (
     "rollback_migration",
     "verify_migration",
 )
-
-
-class UnusablePack(Exception):
-    """Why a pack's files can't be used; `plugins` and `runner` turn it into a `BrokenPack`."""
-
-
-def folder_of(migrations: str | Path) -> str:
-    """
-    The folder that holds a pack's files. The package itself is not imported, its parents are.
-
-    Raises:
-        UnusablePack: There is no such package or folder.
-    """
-    if isinstance(migrations, Path):
-        if not migrations.is_dir():
-            raise UnusablePack(f"its folder {migrations} does not exist or is no folder")
-        return os.path.abspath(migrations)
-    try:
-        spec = importlib.util.find_spec(migrations)
-    except Exception as error:  # a parent package that fails to import is the pack's fault, whatever it raises
-        raise UnusablePack(f"its package {migrations} can't be found ({type(error).__name__}: {error})") from error
-    places = list(spec.submodule_search_locations or ()) if spec else []
-    found = [place for place in places if os.path.isdir(place)]
-    if not found:
-        raise UnusablePack(f"its package {migrations} is not installed as a folder of files")
-    return os.path.abspath(found[0])
-
-
-def list_files(folder: str) -> tuple[dict[int, str], dict[int, str], list[str]]:
-    """
-    The migrations and rollback scripts in a folder, by version, and every problem. No file is opened.
-
-    Raises:
-        UnusablePack: The folder can't be listed.
-    """
-    try:
-        return naming.sort_files(os.listdir(folder))
-    except OSError as error:
-        raise UnusablePack(f"its folder {folder} can't be read ({error.strerror})") from error
 
 
 def read_pack(pack: MigrationPack, *, distribution: str | None = None, distribution_version: str | None = None) -> Pack:
@@ -97,9 +60,12 @@ def _read(pack: str, version: int, folder: Path, file_name: str, rollback: str |
         content = path.read_bytes()
         rollback_content = (folder / rollback).read_bytes() if rollback else b""
     except OSError as error:
-        return Migration(pack, version, naming.stem(file_name), path, problem=f"{file_name} can't be read ({error.strerror})")
-    facts = _sql_facts(content, rollback_content) if file_name.endswith(".sql") else _python_facts(content, version)
+        unreadable = os.path.basename(error.filename or file_name)
+        return Migration(pack, version, naming.stem(file_name), path, problem=f"{unreadable} can't be read ({error.strerror})")
+    facts = _sql_facts(content) if file_name.endswith(".sql") else _python_facts(content, version, path)
     problem = f"{file_name}{facts.problem}" if facts.problem else None
+    if rollback and (unusable := _sql_facts(rollback_content).problem):
+        problem = problem or f"{rollback}{unusable}"
     return Migration(
         pack,
         version,
@@ -122,10 +88,9 @@ class _Facts(NamedTuple):
     problem: str | None = None
 
 
-def _sql_facts(content: bytes, rollback: bytes) -> _Facts:
+def _sql_facts(content: bytes) -> _Facts:
     try:
         script = content.decode("utf-8-sig")
-        rollback.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return _Facts(problem=f" is not UTF-8 ({error.reason} at byte {error.start})")
     requires: list[str] = []
@@ -137,12 +102,12 @@ def _sql_facts(content: bytes, rollback: bytes) -> _Facts:
         if colon and key.strip().lower() == "requires":
             requires.extend(ref for ref in refs.replace(",", " ").split())
     problem = next((f" requires {ref!r}, which is no ref like pack:3" for ref in requires if not naming.split_ref(ref)), None)
-    return _Facts(sql_checksum(script.replace("\r\n", "\n")), tuple(requires), False, problem)
+    return _Facts(sql_checksum(script.replace("\r\n", "\n")), () if problem else tuple(requires), False, problem)
 
 
-def _python_facts(content: bytes, version: int) -> _Facts:
+def _python_facts(content: bytes, version: int, path: Path) -> _Facts:
     try:
-        tree = ast.parse(content)
+        tree = ast.parse(content, path)  # a warning of the parser names the file
         checksum = python_checksum(content, tree)
     except SyntaxError as error:
         return _Facts(problem=f", line {error.lineno}: {error.msg}")
@@ -151,24 +116,26 @@ def _python_facts(content: bytes, version: int) -> _Facts:
     names = _bindings(tree.body)
     problem = None
     open_ended = "*" in names
+    functions = {each: _bound(each, names) for each in (VERSION_FUNCTION, APPLY, ROLLBACK, VERIFY)}
     for required in (VERSION_FUNCTION, APPLY):
-        if required not in names and not open_ended:
+        if functions[required] is None and not (open_ended and required not in names):
             problem = f" has no {required}()"
             break
-    for function in (VERSION_FUNCTION, APPLY, ROLLBACK, VERIFY):
-        if isinstance(names.get(function), ast.AsyncFunctionDef):
-            problem = f" defines {function} with async def, which would never be awaited"
+    for each, function in functions.items():
+        if isinstance(function, ast.AsyncFunctionDef):
+            problem = f" defines {each} with async def, which would never be awaited"
     requires: tuple[str, ...] = ()
     try:
-        found = _returned(names.get(VERSION_FUNCTION), names)
-        if problem is None and found is not None and (type(found) is not int or found != version):
+        found = _returned(functions[VERSION_FUNCTION], names)
+        if problem is None and found is not ... and (type(found) is not int or found != version):
             problem = f" says that its version is {found!r}, its name says {version}"
         if (declared := names.get("REQUIRES")) is not None:
             requires, complaint = _requirements(_literal(declared, names))
             problem = problem or complaint
     except _NotALiteral as error:
         problem = problem or f", line {error.line}: {error.what} can't be read without running it; write it as a literal"
-    return _Facts(checksum, requires, ROLLBACK in names or open_ended, problem)
+    reversible = functions[ROLLBACK] is not None or (open_ended and ROLLBACK not in names)
+    return _Facts(checksum, requires, reversible, problem)
 
 
 def _requirements(value: object) -> tuple[tuple[str, ...], str | None]:
@@ -178,7 +145,7 @@ def _requirements(value: object) -> tuple[tuple[str, ...], str | None]:
     for ref in refs:
         if not (isinstance(ref, str) and naming.split_ref(ref)):
             return (), f" requires {ref!r}, which is no ref like pack:3"
-    return tuple(str(ref) for ref in refs), None
+    return tuple(sorted(refs) if isinstance(refs, set | frozenset) else refs), None
 
 
 class _NotALiteral(Exception):
@@ -203,25 +170,32 @@ def _bindings(body: list[ast.stmt]) -> dict[str, ast.AST]:
                 names.update({one.id: value for one, value in pairs if isinstance(one, ast.Name)})
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
             names[node.target.id] = node.value
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            names[node.target.id] = node  # no literal any more
     return names
 
 
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+def _statements(body: list[ast.stmt]) -> Iterator[ast.AST]:
     for node in body:
         yield node
-        for inner in ("body", "orelse", "finalbody", "handlers"):
+        for inner in ("body", "orelse", "finalbody", "handlers", "cases"):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 yield from _statements(getattr(node, inner, []))
 
 
+def _bound(name: str, names: dict[str, ast.AST]) -> ast.AST | None:
+    """What a function's name is bound to in the end; None for nothing, and for what is plainly no function."""
+    node = names.get(name)
+    for _ in names:  # an alias of an alias; a ring of them ends
+        if isinstance(node, ast.Name):
+            node = names.get(node.id, node)
+    return None if isinstance(node, ast.Constant) else node
+
+
 def _returned(function: ast.AST | None, names: dict[str, ast.AST]) -> object:
-    """What a version function returns, as a literal; None where only running the file could tell (an import)."""
-    for _ in range(len(names) + 1):  # an alias of an alias; a ring of them ends
-        if not isinstance(function, ast.Name):
-            break
-        function = names.get(function.id)
-    if function is None or isinstance(function, ast.Import | ast.ImportFrom):
-        return None
+    """What a version function returns, as a literal; an ellipsis where only running the file could tell (an import)."""
+    if function is None or isinstance(function, ast.Import | ast.ImportFrom | ast.Name):
+        return ...
     if isinstance(function, ast.Lambda):
         return _literal(function.body, names, VERSION_FUNCTION)
     if isinstance(function, ast.FunctionDef):
@@ -238,8 +212,8 @@ def _literal(node: ast.AST, names: dict[str, ast.AST], of: str | None = None) ->
             break
         node = names.get(node.id, ast.Pass())
     try:
-        return ast.literal_eval(node)  # type: ignore[arg-type]
-    except ValueError as error:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError) as error:
         raise _NotALiteral(what, getattr(node, "lineno", 1)) from error
 
 
@@ -268,7 +242,8 @@ def load(migration: Migration, package: str | None) -> Loaded:
     before = sys.modules.get(name)
     sys.modules[name] = module  # dataclasses and pickling look their module up while it runs
     try:
-        exec(compile(migration.content, str(migration.path), "exec", dont_inherit=True), module.__dict__)
+        code = compile(migration.content, str(migration.path), "exec", dont_inherit=True)
+        exec(code, module.__dict__)
     finally:
         if before is None:
             sys.modules.pop(name, None)
@@ -281,7 +256,10 @@ def load(migration: Migration, package: str | None) -> Loaded:
     for each, function in functions.items():
         if function is not None and not callable(function):
             raise UnusablePack(f"{migration.path.name} binds {each} to something that can't be called")
-    version = functions[VERSION_FUNCTION]()
+    version = module.get_migration_version()
     if type(version) is not int or version != migration.version:
         raise UnusablePack(f"{migration.path.name} says that its version is {version!r}, its name says {migration.version}")
+    requires = getattr(module, "REQUIRES", ())
+    if set(_requirements(requires)[0]) != set(migration.requires):
+        raise UnusablePack(f"{migration.path.name} makes up its REQUIRES while it runs ({requires!r}); write it as a literal")
     return Loaded(functions[APPLY], functions[ROLLBACK], functions[VERIFY])  # type: ignore[arg-type]

@@ -124,7 +124,7 @@ def describe(
     for pack in packs:
         own = [record for record in records if record.pack == pack.name]
         migrations = migration_states(pack, own)
-        reason = next((each.problem for each in migrations if each.problem and each.state in ("pending", "late")), None)
+        reason = "; ".join(each.problem for each in migrations if each.problem and each.state in ("pending", "late")) or None
         if state is not None:
             migrations = tuple(replace(each, state=state) for each in migrations)
         found[pack.name] = PackStatus(
@@ -261,8 +261,8 @@ def _order(
     shipped = {(pack.name, migration.version): migration for pack in packs for migration in pack.migrations}
     excluded: dict[str, str] = {}
     for name, migrations in pending.items():
-        if problem := next((each.problem for each in migrations if each.problem), None):
-            excluded[name] = problem
+        if problems := [each.problem for each in migrations if each.problem]:
+            excluded[name] = "; ".join(problems)
     while True:
         waits_for: dict[_Key, list[_Key]] = {}
         before = len(excluded)
@@ -284,9 +284,9 @@ def _order(
             keys = _sorted(waits_for)
         except CycleError as error:
             ring = list(dict.fromkeys(error.args[1]))
-            words = " and ".join(f"{shipped[key].ref}" for key in ring)
+            words = " and ".join(shipped[key].ref for key in ring)
             for key in ring:
-                excluded.setdefault(key[0], f"{words} require each other")
+                excluded.setdefault(key[0], f"{words} require each other" if len(ring) > 1 else f"{words} requires itself")
             continue
         left_out = [LeftOut(name, reason) for name, reason in sorted(excluded.items())]
         return left_out, {key: (shipped[key], waits_for[key]) for key in keys}
@@ -400,7 +400,16 @@ def plan_redo(path: str, packs: Sequence[Pack], records: Sequence[Record], pack_
     Roll back the pack's newest applied migration, then apply it again.
 
     Raises:
-        UnknownPack, RollbackRefused: As for a rollback of one step.
+        UnknownPack, RollbackRefused: As for a rollback of one step, or it requires what is not applied.
     """
     back = plan_rollback(path, packs, records, pack_name).steps
+    recorded = {(record.pack, record.version) for record in records}
+    problems = [
+        f"{step.ref} requires {ref}, which is not applied"
+        for step in back
+        for ref in step.migration.requires
+        if _key(ref) not in recorded
+    ]
+    if problems:
+        raise RollbackRefused(path, problems, "Apply that first.")
     return Plan(back + tuple(Step(step.migration) for step in back))

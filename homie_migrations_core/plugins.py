@@ -8,34 +8,51 @@ so the entry points are read one by one. Nothing here knows a database.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
 
 from homie_migrations_core import hookspecs
+from homie_migrations_core.definition import BrokenPack, MigrationPack
 from homie_migrations_core.errors import HomieMigrationsError
-from homie_migrations_core.model import BrokenPack, MigrationPack
-from homie_migrations_core.packs import UnusablePack, folder_of, list_files
+from homie_migrations_core.folders import UnusablePack, folder_of, list_files
+
+if TYPE_CHECKING:
+    from importlib_metadata import EntryPoint
 
 GROUP = "homie.migrations"
 _HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith(hookspecs.PREFIX))
 
 
-@dataclass(frozen=True)
-class RegisteredPack:
-    """A pack as a plugin handed it over; its files are found, none is read."""
+class RegisteredPack(NamedTuple):
+    """
+    A pack as a plugin handed it over; its files are found, none is read.
+
+    Which distribution it came with is read from that one's metadata when it is asked for.
+    """
 
     pack: MigrationPack
     folder: str
-    distribution: str | None = None
-    distribution_version: str | None = None
-    entry_point: str | None = None
+    source: EntryPoint | None = None
+
+    @property
+    def distribution(self) -> str | None:
+        """The name of the distribution, if it came with one."""
+        return _distribution_of(self.source)[0]
+
+    @property
+    def distribution_version(self) -> str | None:
+        """The version of the distribution, if it came with one."""
+        return _distribution_of(self.source)[1]
+
+    def broken(self, reason: str) -> BrokenPack:
+        """The same pack as one that can't be used."""
+        name = self.source.name if self.source else None
+        return BrokenPack(reason, self.pack.name, self.pack.database, name, self.distribution, self.distribution_version)
 
 
-@dataclass(frozen=True)
-class Collected:
+class Collected(NamedTuple):
     """What the installed distributions register."""
 
     packs: tuple[RegisteredPack, ...]
@@ -47,8 +64,11 @@ def version_of(package: str) -> str | None:
     """The version of the distribution that a package came with, if that can be told."""
     from importlib_metadata import packages_distributions, version
 
-    distributions = packages_distributions().get(package.partition(".")[0], [])
-    return version(distributions[0]) if len(set(distributions)) == 1 else None
+    try:
+        distributions = packages_distributions().get(package.partition(".")[0], [])
+        return version(distributions[0]) if len(set(distributions)) == 1 else None
+    except Exception:  # some distribution's metadata, not even this one's, is damaged
+        return None
 
 
 def new_manager() -> pluggy.PluginManager:
@@ -64,33 +84,62 @@ def collect() -> Collected:
 
     Never raises for what a distribution did wrong: that is in `broken`, and the others are not affected.
     """
-    from importlib_metadata import entry_points
-
     manager = new_manager()
     found: list[RegisteredPack] = []
-    broken: list[BrokenPack] = []
-    for entry_point in sorted(entry_points(group=GROUP), key=lambda each: (each.name, each.value)):
-        distribution = entry_point.dist
-        source = BrokenPack(
-            "",
-            entry_point=entry_point.name,
-            distribution=distribution.name if distribution else None,
-            distribution_version=distribution.version if distribution else None,
-        )
+    entry_points, broken = _installed_entry_points()
+    for entry_point in sorted(entry_points, key=lambda each: (each.name, each.value)):
         try:
             plugin = entry_point.load()
-            name = f"{source.distribution}:{entry_point.name}"
-            register(manager, plugin, name)
+            if not manager.is_registered(plugin):  # a second entry point may name the same module
+                register(manager, plugin)
             packs = _packs_of(manager, plugin)
         except (Exception, SystemExit) as error:  # a stranger's code: whatever it raises is the reason
-            broken.append(replace(source, reason=_reason(error)))
+            broken.append(BrokenPack(_reason(error), None, None, entry_point.name, *_distribution_of(entry_point)))
             continue
         for pack in packs:
             try:
-                found.append(_registered(pack, source))
+                found.append(_registered(pack, entry_point))
             except UnusablePack as error:
-                broken.append(replace(source, reason=str(error), pack=pack.name, database=pack.database))
+                broken.append(RegisteredPack(pack, "", entry_point).broken(str(error)))
     return Collected(*_without_duplicates(found, broken), manager)
+
+
+def _distribution_of(entry_point: EntryPoint | None) -> tuple[str | None, str | None]:
+    try:
+        return (entry_point.dist.name, entry_point.dist.version) if entry_point and entry_point.dist else (None, None)
+    except Exception:  # its metadata is damaged, which is no reason not to use it
+        return None, None
+
+
+def _installed_entry_points() -> tuple[list[EntryPoint], list[BrokenPack]]:
+    """The entry points of our group, and what an entry_points.txt that can't be read keeps from us."""
+    from importlib_metadata import distributions, entry_points
+
+    try:
+        return list(entry_points(group=GROUP)), []
+    except Exception:  # one malformed file, whoever's it is; so they are read one by one
+        found: list[EntryPoint] = []
+        broken: list[BrokenPack] = []
+    seen: set[str] = set()
+    for distribution in distributions():
+        name = version = None
+        try:
+            name, version = distribution.name, distribution.version
+            if name not in seen:  # found twice on sys.path, the first counts
+                seen.add(name)
+                found += distribution.entry_points.select(group=GROUP)
+        except Exception as error:
+            if _may_name_our_group(distribution):
+                reason = f"its entry_points.txt can't be read ({type(error).__name__}: {error})"
+                broken.append(BrokenPack(reason, distribution=name, distribution_version=version))
+    return found, broken
+
+
+def _may_name_our_group(distribution: Any) -> bool:
+    try:
+        return GROUP in (distribution.read_text("entry_points.txt") or "")
+    except UnicodeDecodeError:
+        return True
 
 
 def register(manager: pluggy.PluginManager, plugin: object, name: str | None = None) -> None:
@@ -100,21 +149,21 @@ def register(manager: pluggy.PluginManager, plugin: object, name: str | None = N
     Raises:
         UnusablePack: It implements no hook, or one that does not exist.
     """
-    unknown = [each for each in dir(plugin) if each.startswith(hookspecs.PREFIX) and each not in _HOOKS and _is_hook(plugin, each)]
-    if unknown:
+    named = [each for each in dir(plugin) if each.startswith(hookspecs.PREFIX)]
+    if unknown := [each for each in named if each not in _HOOKS and _is_hook(plugin, each)]:
         raise UnusablePack(f"it implements {', '.join(unknown)}, and there is no such hook")
+    if bare := [each for each in named if each in _HOOKS and not _is_hook(plugin, each)]:
+        raise UnusablePack(f"its {', '.join(bare)} is not marked with @hookimpl")
     try:
         manager.register(plugin, name)
+        manager.check_pending()
     except Exception as error:
         if manager.is_registered(plugin):
             manager.unregister(plugin)
         raise UnusablePack(str(error)) from error
     if not manager.get_hookcallers(plugin):
         manager.unregister(plugin)
-        bare = [each for each in dir(plugin) if each in _HOOKS]
-        raise UnusablePack(
-            f"its {', '.join(bare)} is not marked with @hookimpl" if bare else "it implements no hook of homie_migrations"
-        )
+        raise UnusablePack("it implements no hook of homie_migrations")
 
 
 def _is_hook(plugin: object, name: str) -> bool:
@@ -134,38 +183,28 @@ def _packs_of(manager: pluggy.PluginManager, plugin: object) -> list[MigrationPa
     return packs
 
 
-def _registered(pack: MigrationPack, source: BrokenPack) -> RegisteredPack:
+def _registered(pack: MigrationPack, source: EntryPoint) -> RegisteredPack:
     folder = folder_of(pack.migrations)
     problems = list_files(folder)[2]
     if problems:
         raise UnusablePack("; ".join(problems))
-    return RegisteredPack(pack, folder, source.distribution, source.distribution_version, source.entry_point)
+    return RegisteredPack(pack, folder, source)
 
 
 def _without_duplicates(
     found: Sequence[RegisteredPack], broken: Sequence[BrokenPack]
 ) -> tuple[tuple[RegisteredPack, ...], tuple[BrokenPack, ...]]:
     """Of two that register one name neither wins: which of them wrote the records can't be known."""
-    claims: dict[str, list[str]] = {}
-    for name, distribution in [(each.pack.name, each.distribution) for each in found] + [
-        (each.pack, each.distribution) for each in broken if each.pack
-    ]:
-        claims.setdefault(name, []).append(distribution or "no distribution")
-    kept: list[RegisteredPack] = []
+    claimed = [each.pack.name for each in found] + [each.pack for each in broken if each.pack]
     all_broken = list(broken)
     for each in found:
-        if len(claims[each.pack.name]) == 1:
-            kept.append(each)
-        else:
-            reason = f"the pack {each.pack.name} is registered more than once, by {' and by '.join(sorted(claims[each.pack.name]))}"
-            all_broken.append(
-                BrokenPack(
-                    reason, each.pack.name, each.pack.database, each.entry_point, each.distribution, each.distribution_version
-                )
-            )
-    return tuple(kept), tuple(
-        sorted(all_broken, key=lambda each: (each.entry_point or "", each.pack or "", each.distribution or ""))
-    )
+        if claimed.count(each.pack.name) > 1:
+            sources = [one.distribution for one in found if one.pack.name == each.pack.name]
+            sources += [one.distribution for one in broken if one.pack == each.pack.name]
+            by = " and by ".join(sorted(source or "no distribution" for source in sources))
+            all_broken.append(each.broken(f"the pack {each.pack.name} is registered more than once, by {by}"))
+    all_broken.sort(key=lambda each: (each.entry_point or "", each.pack or "", each.distribution or ""))
+    return tuple(each for each in found if claimed.count(each.pack.name) == 1), tuple(all_broken)
 
 
 def _reason(error: BaseException) -> str:
@@ -183,11 +222,11 @@ def database_path(manager: pluggy.PluginManager, database: str, data_dir: Path) 
     """
     try:
         answer = manager.hook.homie_database_path(database=database, data_dir=data_dir)
-    except Exception as error:
+        if answer is None:
+            return data_dir / "modules" / database, False
+        return Path(answer), True
+    except (Exception, SystemExit) as error:
         raise UnusablePack(f"homie_database_path failed for {database} ({type(error).__name__}: {error})") from error
-    if answer is None:
-        return data_dir / "modules" / database, False
-    return Path(answer), True
 
 
 class Observers:
@@ -209,7 +248,7 @@ class Observers:
                 caller = manager.subset_hook_caller(hook, [each for each in plugins if each is not plugin])
                 try:
                     caller(**facts)
-                except Exception:
+                except (Exception, SystemExit):
                     import logging
 
                     logging.getLogger("homie_migrations").exception("An observer failed in %s; the run goes on.", hook)

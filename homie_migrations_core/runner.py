@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homie_migrations_core import naming, planning
+from homie_migrations_core.choosing import choose, handed_in, is_plainly_up_to_date, report_unknown
 from homie_migrations_core.errors import (
     DatabaseInterrupted,
     DatabaseNotReachable,
     FolderUnusable,
     ForeignTrackingTable,
-    NothingInstalled,
     PackBroken,
     PackNotChosen,
     RunRefused,
@@ -35,9 +35,8 @@ from homie_migrations_core.model import (
     State,
     Step,
 )
-from homie_migrations_core.packs import UnusablePack, folder_of, read_pack
+from homie_migrations_core.packs import UnusablePack, read_pack
 from homie_migrations_core.plugins import Collected, Observers, RegisteredPack, collect, version_of
-from homie_migrations_core.shortcut import is_up_to_date
 from homie_migrations_core.sqlite.database import not_reachable, read
 from homie_migrations_core.sqlite.tracking import ForeignTable, Tracking, read_tracking
 from homie_migrations_core.stopping import StopRequest
@@ -65,7 +64,8 @@ class MigrationRunner:
     `backup` takes a snapshot before the first change. `lock_timeout` is in seconds. `should_stop` is asked
     between and during statements; when it says True the running migration is undone and `RunStopped` raised.
     `observers` implement hooks of `hookspecs`, beside the installed plugins. `make_parents` makes the folder of
-    the file when the first change is made; otherwise it must be there.
+    the file when the first change is made; otherwise it must be there. `database` is the name by which packs
+    know the file, if that is not its own.
 
     After a changing call, `snapshot` is the snapshot it left, and `left_out` the packs it had to leave alone.
     """
@@ -81,6 +81,7 @@ class MigrationRunner:
         should_stop: Callable[[], bool] | StopRequest | None = None,
         observers: Iterable[object] = (),
         make_parents: bool = False,
+        database: str | None = None,
         collected: Collected | None = None,
     ) -> None:
         text = os.fspath(path)
@@ -93,6 +94,7 @@ class MigrationRunner:
         self._stop = should_stop if isinstance(should_stop, StopRequest) else StopRequest(should_stop)
         self._observers = tuple(observers)
         self._make_parents = make_parents
+        self._database = database or self.path.name
         self._collected = collected
         self.snapshot: Path | None = None
         self.left_out: tuple[BrokenPack | LeftOut, ...] = ()
@@ -160,16 +162,21 @@ class MigrationRunner:
             UnknownTarget, UnknownPack, PackNotChosen, DatabaseUnusable: Nothing was begun.
             SnapshotFailed, LockTimeout, RunStopped: What was committed before stays.
         """
-        if to is None and self._is_plainly_up_to_date():
+        plainly_up_to_date = to is None and is_plainly_up_to_date(str(self.path), *self._choose())
+        if self._collected is not None and not self._only:
+            report_unknown(self._collected)
+        if plainly_up_to_date:
             return []
         found = self._read_packs()
         tracking = self._look(repairing=True)
         plan, _ = self._plan_apply(found, tracking, to=to, allow_late=allow_late)
         self._report(found, plan)
         unusable: list[BrokenPack | LeftOut] = [*found.broken, *plan.left_out]
+        if self._only:
+            unusable = [each for each in unusable if each.pack in self._only]
         self.left_out = tuple(unusable)
-        if unusable and not (plan.steps or found.packs):
-            raise PackBroken(unusable)
+        if unusable and not {pack.name for pack in found.packs} - {each.pack for each in plan.left_out}:
+            raise PackBroken(unusable, done="Nothing was done")
         done: list[Migration] = []
         if plan.steps:
             steps = self._execute(
@@ -225,38 +232,13 @@ class MigrationRunner:
 
     # --- which packs --------------------------------------------------------------------------------
 
-    def _is_plainly_up_to_date(self) -> bool:
-        try:
-            chosen, broken = self._choose()
-            folders = {each.pack.name: each.folder or folder_of(each.pack.migrations) for each in chosen}
-        except UnusablePack:
-            return False
-        return bool(folders) and not broken and is_up_to_date(str(self.path), folders)
-
     def _choose(self) -> tuple[list[RegisteredPack], list[BrokenPack]]:
         """The packs of this database, their files not read yet."""
         if self._packs is not None:
-            names = [pack.name for pack in self._packs]
-            if twice := {name for name in names if names.count(name) > 1}:
-                return [], [BrokenPack("it was handed in more than once", name) for name in sorted(twice)]
-            return [RegisteredPack(pack, "") for pack in self._packs], []
+            return handed_in(self._packs)
         if self._collected is None:
             self._collected = collect()
-        packs, broken = self._collected.packs, self._collected.broken
-        file_name = self.path.name
-        here = [each for each in packs if each.pack.database == file_name]
-        broken_here = [each for each in broken if each.database == file_name]
-        if here or broken_here:
-            return here, broken_here
-        if self._only:
-            named = [each for each in packs if each.pack.name in self._only]
-            return named, [each for each in broken if each.pack in self._only]
-        databases = {each.pack.database for each in packs} | {each.database for each in broken if each.database}
-        if not databases:
-            raise NothingInstalled
-        if len(databases) > 1:
-            raise PackNotChosen(str(self.path), "no installed pack is for a file of that name", [each.pack.name for each in packs])
-        return list(packs), [each for each in broken if each.database]
+        return choose(str(self.path), self._database, self._collected, self._only)
 
     def _read_packs(self) -> _Found:
         chosen, broken = self._choose()
@@ -265,28 +247,19 @@ class MigrationRunner:
             try:
                 packs.append(read_pack(each.pack, distribution=each.distribution, distribution_version=each.distribution_version))
             except UnusablePack as error:
-                broken.append(
-                    BrokenPack(
-                        str(error),
-                        each.pack.name,
-                        each.pack.database,
-                        each.entry_point,
-                        each.distribution,
-                        each.distribution_version,
-                    )
-                )
+                broken.append(each.broken(str(error)))
         packs.sort(key=lambda pack: pack.name)
         for name in self._only:
             if name not in {pack.name for pack in packs}:
                 if unusable := [each for each in broken if each.pack == name]:
-                    raise PackBroken(unusable)
+                    raise PackBroken(unusable, done="Nothing was done")
                 raise UnknownPack(name, [pack.name for pack in packs], where="there for this database")
         return _Found(tuple(packs), tuple(broken))
 
     def _known(self, found: _Found, pack: str) -> str:
         """The pack's name, if it can be used."""
         if unusable := [each for each in found.broken if each.pack == pack]:
-            raise PackBroken(unusable)
+            raise PackBroken(unusable, done="Nothing was done")
         return pack
 
     # --- what is recorded ---------------------------------------------------------------------------
@@ -325,7 +298,7 @@ class MigrationRunner:
 
     def _owner(self, found: _Found) -> str | None:
         packs = [pack for pack in found.packs if not self._only or pack.name in self._only]
-        return planning.find_owner(self.path.name, packs, found.broken)
+        return planning.find_owner(self._database, packs, found.broken)
 
     def _usable_records(self, found: _Found, tracking: Tracking) -> tuple[tuple[Record, ...], str | None]:
         self._beware_of_strangers(tracking)
@@ -339,7 +312,7 @@ class MigrationRunner:
         if self._packs is not None or self._only or tracking.records or not tracking.holds_tables or self._collected is None:
             return
         known = {each.pack.database for each in self._collected.packs} | {each.database for each in self._collected.broken}
-        if self.path.name not in known:
+        if self._database not in known:
             raise PackNotChosen(
                 str(self.path),
                 "it holds tables but no record of a migration, and no installed pack is for a file of that name",
@@ -375,7 +348,7 @@ class MigrationRunner:
             _log.warning("%s was edited after it was applied to %s; its code of then stays in force.", ref, self.path)
         unusable: list[BrokenPack | LeftOut] = [*found.broken, *plan.left_out]
         for each in unusable:
-            _log.error("The pack %s was left out: %s", each.label, each.reason)
+            _log.error("The pack %s was left out: %s", each.label, each.reason, extra={"unusable": each})
 
     def _execute(
         self,
@@ -406,16 +379,8 @@ class MigrationRunner:
             all_or_nothing=all_or_nothing,
             stop=self._stop,
         )
-        done = execution.carry_out()
-        self.snapshot = execution.snapshot
-        return done
-
-
-def run_migrations(path: str | os.PathLike[str], packs: Sequence[MigrationPack] | None = None, *, backup: bool = True) -> int:
-    """
-    The database is up to date; the number of migrations that this call applied comes back.
-
-    Raises:
-        HomieMigrationsError: As `MigrationRunner.apply`; what failed left nothing behind.
-    """
-    return len(MigrationRunner(path, packs, backup=backup).apply())
+        try:
+            return execution.carry_out()
+        finally:
+            taken = execution.snapshot
+            self.snapshot = taken if taken is not None and taken.exists() else None

@@ -47,11 +47,16 @@ class LazyCommands(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
+        given = [*getattr(ctx, "_protected_args", ()), *ctx.args]
         try:
             return super().invoke(ctx)
         except HomieMigrationsError as error:
             output.error(error)
             raise typer.Exit(error.exit_code) from error
+        except Exception as error:
+            if not hasattr(error, "format_message"):
+                raise
+            raise typer.Exit(output.usage_error(error, as_json="--json" in given)) from error
 
 
 app = typer.Typer(name="homie", no_args_is_help=True, pretty_exceptions_enable=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -19,13 +21,14 @@ from homie_migrations_core.cli.options import (
     YesOption,
 )
 from homie_migrations_core.cli.output import Report, Steps, confirm
-from homie_migrations_core.cli.scope import Scope, Target, select
+from homie_migrations_core.cli.scope import Scope, Target, select, targets_of
 from homie_migrations_core.cli.signals import SignalStop, stop_on_signals
-from homie_migrations_core.errors import RunStopped, UnknownPack, UsageProblem
+from homie_migrations_core.errors import LockTimeout, RunStopped, UsageProblem
 from homie_migrations_core.model import Plan
 from homie_migrations_core.runner import MigrationRunner
+from homie_migrations_core.stopping import Stopped
 
-_apply, _rollback, _redo = typer.Typer(), typer.Typer(), typer.Typer()
+_apply, _rollback, _redo = (typer.Typer(add_completion=False) for _ in range(3))
 commands = {"apply": _apply, "rollback": _rollback, "redo": _redo}
 
 PackArgument = Annotated[str, typer.Argument(metavar="PACK", help="The pack's name.")]
@@ -47,38 +50,15 @@ def apply(
     verbose: VerboseOption = False,
 ) -> None:
     """Bring databases up to date."""
-    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report, stop_on_signals() as stop:
+    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
         scope = select(database, data_dir, pack, folder, changing=True)
         report.broken(scope.broken)
-        targets = _targets_of(to, scope)
-        for target in targets:
-            with report.database(target.path) as entry:
-                steps = Steps(report)
-                runner = target.runner(scope, lock_timeout=lock_timeout, backup=not no_backup, should_stop=stop, observers=[steps])
-                entry.about_to_change(target.path, target.origin)
-                try:
-                    runner.apply(to=to, all_or_nothing=all_or_nothing, allow_late=allow_late)
-                except RunStopped:
-                    report.exit_with(stop.exit_code)
-                    raise
-                finally:
-                    entry.changed("applied", steps.refs, runner.snapshot)
-                    entry.status_now(runner)
-                    if runner.left_out:
-                        report.exit_with(1)
-            if stop.asked():
+        for target in targets_of(to, scope):
+            change = _Change(report, scope, target, "applied", lock_timeout=lock_timeout, backup=not no_backup)
+            with change.made() as runner:
+                runner.apply(to=to, all_or_nothing=all_or_nothing, allow_late=allow_late)
+            if change.stop.asked():
                 break
-
-
-def _targets_of(to: str | None, scope: Scope) -> tuple[Target, ...]:
-    """With --to, only the database of the pack that it names."""
-    if to is None or scope.collected is None or len(scope.targets) < 2:
-        return scope.targets
-    databases = {each.pack.name: each.pack.database for each in scope.collected.packs}
-    name = to.partition(":")[0]
-    if name not in databases:
-        raise UnknownPack(name, databases)
-    return tuple(each for each in scope.targets if each.path.name == databases[name]) or scope.targets
 
 
 @_rollback.command("rollback")
@@ -97,25 +77,17 @@ def rollback(
     verbose: VerboseOption = False,
 ) -> None:
     """Roll back the newest migrations of a pack. Asks first."""
-    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report, stop_on_signals() as stop:
+    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
         if steps is not None and to is not None:
             raise UsageProblem("Nothing was rolled back: --steps and --to were both given. Give one of them.")
         scope = select(database, data_dir, [pack_name], folder, changing=True)
         for target in scope.targets:
-            with report.database(target.path) as entry:
-                seen = Steps(report)
-                runner = _changing(target, scope, stop, seen, lock_timeout=lock_timeout, backup=not no_backup)
-                plan = runner.plan_rollback(pack_name, to=to, steps=steps)
-                entry.about_to_change(target.path, target.origin)
-                _ask(plan, f"rolling back {', '.join(step.ref for step in plan.steps)} in {target.path}", yes=yes)
-                try:
-                    runner.rollback(pack_name, to=to, steps=steps)
-                except RunStopped:
-                    report.exit_with(stop.exit_code)
-                    raise
-                finally:
-                    entry.changed("rolled_back", seen.refs, runner.snapshot)
-                    entry.status_now(runner)
+            change = _Change(report, scope, target, "rolled_back", lock_timeout=lock_timeout, backup=not no_backup)
+            with change.made() as runner:
+                change.ask("rolling back", runner.plan_rollback(pack_name, to=to, steps=steps), yes=yes)
+                runner.rollback(pack_name, to=to, steps=steps)
+            if change.stop.asked():
+                break
 
 
 @_redo.command("redo")
@@ -132,32 +104,60 @@ def redo(
     verbose: VerboseOption = False,
 ) -> None:
     """Roll back a pack's newest migration and apply it again, in one transaction. Asks first."""
-    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report, stop_on_signals() as stop:
+    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
         scope = select(database, data_dir, [pack_name], folder, changing=True)
         for target in scope.targets:
-            with report.database(target.path) as entry:
-                seen = Steps(report)
-                runner = _changing(target, scope, stop, seen, lock_timeout=lock_timeout, backup=not no_backup)
-                plan = runner.plan_rollback(pack_name)
-                entry.about_to_change(target.path, target.origin)
-                refs = ", ".join(step.ref for step in plan.steps)
-                _ask(plan, f"rolling back and applying again {refs} in {target.path}", yes=yes)
-                try:
-                    runner.redo(pack_name)
-                except RunStopped:
-                    report.exit_with(stop.exit_code)
-                    raise
-                finally:
-                    entry.changed("redone", list(dict.fromkeys(seen.refs)), runner.snapshot)
-                    entry.status_now(runner)
+            change = _Change(report, scope, target, "redone", lock_timeout=lock_timeout, backup=not no_backup)
+            with change.made() as runner:
+                change.ask("rolling back and applying again", runner.plan_rollback(pack_name), yes=yes)
+                runner.redo(pack_name)
+            if change.stop.asked():
+                break
 
 
-def _changing(
-    target: Target, scope: Scope, stop: SignalStop, steps: Steps, *, lock_timeout: float, backup: bool
-) -> MigrationRunner:
-    return target.runner(scope, lock_timeout=lock_timeout, backup=backup, should_stop=stop, observers=[steps])
+class _Change:
+    """What a command does to one database, and how it is said."""
 
+    def __init__(self, report: Report, scope: Scope, target: Target, verb: str, *, lock_timeout: float, backup: bool) -> None:
+        self._report, self._scope, self._target, self._verb = report, scope, target, verb
+        self._lock_timeout, self._backup = lock_timeout, backup
+        self.stop = SignalStop()
 
-def _ask(plan: Plan, question: str, *, yes: bool) -> None:
-    if plan.steps and not yes:
-        confirm(question)
+    @contextlib.contextmanager
+    def made(self) -> Iterator[MigrationRunner]:
+        """The front desk. What is done with it in here is said, and how it ended; signals stop it."""
+        target = self._target
+        with self._report.database(target.path) as self._entry, stop_on_signals(self.stop):
+            self._entry.about_to_change(target.path, target.origin, makes=self._verb == "applied")
+            steps = Steps(self._report, self._entry)
+            runner = target.runner(
+                self._scope, lock_timeout=self._lock_timeout, backup=self._backup, should_stop=self.stop, observers=[steps]
+            )
+            whole = readable = False
+            try:
+                yield runner
+                whole = readable = True
+            except (RunStopped, LockTimeout):
+                raise
+            except Exception:
+                readable = True
+                raise
+            finally:
+                if self.stop.asked():
+                    self._report.exit_with(self.stop.exit_code)
+                self._entry.changed(self._verb, list(dict.fromkeys(steps.refs)), runner, whole=whole)
+                if readable:  # else it would be waited for again
+                    self._entry.status_now(runner)
+
+    def ask(self, what: str, plan: Plan, *, yes: bool) -> None:
+        """Somebody agreed to the plan, or there is nothing to agree to."""
+        if not plan.steps or yes:
+            return
+        self._entry.announce()
+        self.stop.raising = True  # a prompt waits for ever, and nothing is at work that a signal could tear
+        try:
+            confirm(f"{what} {', '.join(step.ref for step in plan.steps)} in {self._target.path}")
+        except Stopped as stopped:
+            raise RunStopped(str(self._target.path)) from stopped
+        finally:
+            self.stop.raising = False

@@ -17,12 +17,13 @@ from homie_migrations_core.cli.options import (
     VerboseOption,
 )
 from homie_migrations_core.cli.output import Report
-from homie_migrations_core.cli.scope import select
+from homie_migrations_core.cli.scope import select, targets_of
 from homie_migrations_core.cli.status import show_status
 from homie_migrations_core.model import Pack
 from homie_migrations_core.packs import UnusablePack, read_pack
+from homie_migrations_core.plugins import collect
 
-_status, _plan, _history, _packs = typer.Typer(), typer.Typer(), typer.Typer(), typer.Typer()
+_status, _plan, _history, _packs = (typer.Typer(add_completion=False) for _ in range(4))
 commands = {"status": _status, "plan": _plan, "history": _history, "packs": _packs}
 
 
@@ -69,12 +70,12 @@ def plan(
     with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
         scope = select(database, data_dir, pack, folder)
         report.broken(scope.broken)
-        for target in scope.targets:
+        for target in targets_of(to, scope):
             with report.database(target.path) as entry:
                 runner = target.runner(scope, lock_timeout=lock_timeout)
                 entry.plan(runner.plan(to=to, allow_late=allow_late))
-                entry.status(runner.status(), shown=False)
                 report.broken(runner.broken())
+                entry.status(runner.status(), shown=False)
 
 
 @_history.command("history")
@@ -91,6 +92,7 @@ def history(
     """Show what was applied, when, in how long, and by which release. Changes nothing."""
     with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
         scope = select(database, data_dir, pack, folder)
+        report.broken(scope.broken)
         for target in scope.targets:
             with report.database(target.path) as entry:
                 runner = target.runner(scope, lock_timeout=lock_timeout)
@@ -107,14 +109,12 @@ def packs(
 ) -> None:
     """Show the installed packs, and the broken ones with the reason. Opens no database."""
     with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
-        scope = select(None, None, None, None)
-        assert scope.collected is not None
-        broken = list(scope.collected.broken)
+        collected = collect()
         found: list[Pack] = []
-        for each in scope.collected.packs:
+        for each in collected.packs:
             try:
                 found.append(read_pack(each.pack, distribution=each.distribution, distribution_version=each.distribution_version))
             except UnusablePack as error:
-                report.broken_pack(each, str(error))
+                report.broken([each.broken(str(error))])
         report.packs(found)
-        report.broken(broken)
+        report.broken(collected.broken)

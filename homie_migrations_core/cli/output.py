@@ -11,19 +11,20 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from homie_migrations_core.errors import ConfirmationDenied, HomieMigrationsError, NobodyToAsk
 from homie_migrations_core.hookspecs import hookimpl
-from homie_migrations_core.model import BrokenPack, DatabaseStatus, Pack, Plan, Record, Run, Step
-from homie_migrations_core.plugins import RegisteredPack
+from homie_migrations_core.model import BrokenPack, DatabaseStatus, LeftOut, Pack, Plan, Record, Run, Step
 from homie_migrations_core.runner import MigrationRunner
 
 _STRONGEST_FIRST = (143, 130, 2, 1, 4, 3)
+_UNDONE = {"applied": "apply", "rolled_back": "roll back", "redone": "redo"}
 _COLOURS = {
     "applied": "green",
     "up_to_date": "green",
@@ -42,34 +43,60 @@ def words(state: str) -> str:
 
 def say(text: str) -> None:
     """One line on stdout."""
-    print(text, flush=True)
+    _write(text, sys.stdout)
 
 
 def say_error(text: str) -> None:
     """One line on stderr."""
-    print(text, file=sys.stderr)
+    _write(text, sys.stderr)
 
 
-def error(problem: HomieMigrationsError, *, verbose: bool = False) -> None:
+def _write(text: str, stream: TextIO | None) -> None:
+    if stream is None:  # the process was started with it closed
+        return
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:  # nobody reads on; the work and its exit code are not about that
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody sits at the other end."""
+    return stream is not None and stream.isatty()
+
+
+def error(problem: Exception, *, verbose: bool = False) -> None:
     """An error as its sentence on stderr; with `verbose`, the traceback first."""
     if verbose:
         import traceback
 
-        sys.stderr.write("".join(traceback.format_exception(problem)))
-    say_error(f"Error: {problem}")
+        say_error("".join(traceback.format_exception(problem)).rstrip())
+    say_error(f"Error: {_sentence(problem)}")
+
+
+def _sentence(problem: Exception) -> str:
+    if isinstance(problem, HomieMigrationsError):
+        return str(problem)
+    return f"This should not have happened: {type(problem).__name__}: {problem}. Please report it, with what -v shows."
+
+
+def _as_json(document: object) -> str:
+    return json.dumps(document, indent=2)  # all in ASCII, which every terminal and pipe can carry
 
 
 def usage_error(problem: Exception, *, as_json: bool) -> int:
     """What the command line's own parser refused; returns the exit code."""
-    message = str(problem.format_message())  # type: ignore[attr-defined]
+    message = str(problem.format_message() or "")  # type: ignore[attr-defined]
     context = getattr(problem, "ctx", None)
+    if type(problem).__name__ == "NoArgsIsHelpError":  # called without a command: the help is the answer
+        if message:  # else Rich has printed it already
+            say(message)
+        return 2
     if as_json:
-        print(json.dumps({"databases": [], "broken": [], "error": {"code": "usage", "message": message}}))
-    elif not message and context is not None:  # called without a command: the help is the answer
-        print(context.get_help())
-    else:
-        hint = f" Try `{context.command_path} --help`." if context is not None else ""
-        say_error(f"Error: {message}{hint}")
+        say(_as_json({"databases": [], "broken": [], "error": {"code": "usage", "message": message}}))
+    stop = "" if message.endswith((".", "?", "!")) else "."
+    hint = f" Try `{context.command_path} --help`." if context is not None else ""
+    say_error(f"Error: {message}{stop}{hint}")
     return int(getattr(problem, "exit_code", 2))
 
 
@@ -81,64 +108,144 @@ def confirm(question: str) -> None:
         NobodyToAsk: There is no terminal.
         ConfirmationDenied: The answer was no.
     """
-    if not sys.stdin.isatty():
+    if not is_terminal(sys.stdin):
         raise NobodyToAsk(question)
     import typer
 
-    if not typer.confirm(f"{question[0].upper()}{question[1:]}. Go on?", err=True):
+    try:
+        agreed = typer.confirm(f"{question[0].upper()}{question[1:]}. Go on?", err=True)
+    except typer.Abort:  # the end of the input is no yes
+        say_error("")
+        agreed = False
+    if not agreed:
         raise ConfirmationDenied(question)
 
 
 class Steps:
     """The observer that says what a run does, as it does it."""
 
-    def __init__(self, report: Report) -> None:
-        self._report, self._started = report, 0.0
+    def __init__(self, report: Report, entry: _Entry) -> None:
+        self._report, self._entry = report, entry
+        self._progress = _Progress(shown=report.for_people and is_terminal(sys.stderr))
         self.refs: list[str] = []
 
     @hookimpl
+    def homie_run_started(self, run: Run) -> None:
+        """Say which file is about to be changed."""
+        self._entry.announce()
+        self._progress.begin("getting ready: waiting for other programs, or taking a snapshot")
+
+    @hookimpl
     def homie_step_started(self, run: Run, step: Step) -> None:
-        """Remember when."""
-        self._started = time.monotonic()
+        """Say it, if it takes long."""
+        self._progress.begin(f"{'applying' if step.direction == 'apply' else 'rolling back'} {step.ref}")
+
+    @hookimpl
+    def homie_step_progress(self, run: Run, step: Step, done: int, total: int | None) -> None:
+        """Say how far it is, if it takes long."""
+        self._progress.detail = f"{done} of {total}" if total else str(done)
 
     @hookimpl
     def homie_step_finished(self, run: Run, step: Step) -> None:
         """Say it: the step is committed."""
+        self._progress.end()
         self.refs.append(step.ref)
         verb = "applied" if step.direction == "apply" else "rolled back"
         self._report.say(f"  {verb} {step.ref}")
 
+    @hookimpl
+    def homie_run_finished(self, run: Run) -> None:
+        """Leave no half line behind."""
+        self._progress.end()
+
+
+class _Progress:
+    """One line on stderr about what has taken longer than a second, written over each second, and then gone."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown, self.detail = shown, ""
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, what: str) -> None:
+        self.end()
+        if self._shown:
+            self.detail, self._over = "", threading.Event()
+            self._thread = threading.Thread(target=self._tick, args=(what, self._over), daemon=True)
+            self._thread.start()
+
+    def end(self) -> None:
+        if self._thread is not None:
+            self._over.set()
+            self._thread.join()
+            self._thread = None
+
+    def _tick(self, what: str, over: threading.Event) -> None:
+        started, width = time.monotonic(), 0
+        with contextlib.suppress(OSError):  # a terminal that went away is no reason to stop
+            while not over.wait(1.0):
+                line = f"  {what}: {f'{self.detail}, ' if self.detail else ''}{time.monotonic() - started:.0f} s"
+                line = line[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]
+                sys.stderr.write("\r" + line.ljust(width))
+                sys.stderr.flush()
+                width = len(line)
+            if width:
+                sys.stderr.write("\r" + " " * width + "\r")
+                sys.stderr.flush()
+
 
 class _LogToStderr(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
+        if hasattr(record, "unusable"):  # the report says that in its own words
+            return
         label = "" if record.levelno < logging.WARNING else f"{record.levelname.capitalize()}: "
-        say_error(f"{label}{record.getMessage()}")
+        cause = f" ({record.exc_info[0].__name__}: {record.exc_info[1]})" if record.exc_info and record.exc_info[0] else ""
+        say_error(f"{label}{record.getMessage()}{cause}")
+
+
+@contextlib.contextmanager
+def log_on_stderr(*, verbose: bool = False) -> Iterator[None]:
+    """Inside, what the library warns of is said on stderr; with `verbose`, what it does, too."""
+    logger, handler = logging.getLogger("homie_migrations"), _LogToStderr(logging.INFO if verbose else logging.WARNING)
+    level = logger.level
+    logger.addHandler(handler)
+    if verbose:
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 class Report:
     """What one command has to say; ends with its exit code."""
 
     def __init__(self, *, as_json: bool, quiet: bool, verbose: bool) -> None:
-        self._json, self._quiet, self._verbose = as_json, quiet, verbose
+        self.as_json, self._quiet, self._verbose = as_json, quiet, verbose
+        self.for_people = not (as_json or quiet)
         self._document: dict[str, Any] = {"databases": [], "broken": [], "error": None}
         self._codes: set[int] = set()
-        self._handler = _LogToStderr(logging.INFO if verbose else logging.WARNING)
+        self._broken: set[tuple[str | None, str | None, str]] = set()
+        self._said: set[tuple[str | None, str | None, str]] = set()
+        self._log = log_on_stderr(verbose=verbose)
 
     def __enter__(self) -> Self:
-        logger = logging.getLogger("homie_migrations")
-        logger.addHandler(self._handler)
-        if self._verbose:
-            logger.setLevel(logging.INFO)
+        self._log.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, where: TracebackType | None) -> None:
-        logging.getLogger("homie_migrations").removeHandler(self._handler)
-        if isinstance(problem, HomieMigrationsError):
+        self._log.__exit__(None, None, None)
+        if isinstance(problem, Exception):
             self.failed(problem)
+        elif isinstance(problem, KeyboardInterrupt):
+            self._codes.add(130)
+            self._document["error"] = {"code": "run_stopped", "message": "Stopped."}
+            say_error("Stopped.")
         elif problem is not None:
             return
-        if self._json:
-            print(json.dumps(self._document, indent=2, ensure_ascii=False))
+        if self.as_json:
+            say(_as_json(self._document))
         code = next((code for code in _STRONGEST_FIRST if code in self._codes), 0)
         raise SystemExit(code) from problem
 
@@ -146,31 +253,43 @@ class Report:
         """The command will end with this code, unless a stronger one comes."""
         self._codes.add(code)
 
-    def failed(self, problem: HomieMigrationsError) -> None:
-        """An error that ended the command or one of its databases."""
-        self._codes.add(problem.exit_code)
+    def failed(self, problem: Exception) -> dict[str, str]:
+        """An error that ended the command or one of its databases, as JSON has it."""
+        code, exit_code = (problem.code, problem.exit_code) if isinstance(problem, HomieMigrationsError) else ("unexpected", 1)
+        self._codes.add(exit_code)
+        found = {"code": code, "message": _sentence(problem)}
         if self._document["error"] is None:
-            self._document["error"] = {"code": problem.code, "message": str(problem)}
+            self._document["error"] = found
         error(problem, verbose=self._verbose)
+        return found
 
     def say(self, text: str) -> None:
         """A line for people."""
-        if not (self._json or self._quiet):
+        if self.for_people:
             say(text)
 
-    def broken(self, broken: Sequence[BrokenPack]) -> None:
+    def broken(self, broken: Sequence[BrokenPack], *, shown: bool = True) -> None:
         """Packs and entry points that can't be used."""
         for each in broken:
-            entry = {"entry_point": each.entry_point or each.pack, "distribution": each.distribution, "reason": each.reason}
-            if entry not in self._document["broken"]:
-                self._document["broken"].append(entry)
+            self._codes.add(1)
+            known = (each.pack or each.entry_point, each.distribution, each.reason)
+            if known not in self._broken:
+                self._broken.add(known)
+                self._document["broken"].append(
+                    {"entry_point": each.entry_point or each.pack, "distribution": each.distribution, "reason": each.reason}
+                )
+            if shown and known not in self._said:
+                self._said.add(known)
                 from_ = f" of {each.distribution}" if each.distribution else ""
                 say_error(f"Broken: {each.label}{from_}: {each.reason}")
-            self._codes.add(1)
 
-    def broken_pack(self, pack: RegisteredPack, reason: str) -> None:
-        """A registered pack whose files can't be used."""
-        self.broken([BrokenPack(reason, pack.pack.name, pack.pack.database, pack.entry_point, pack.distribution)])
+    def left_out(self, left_out: Sequence[BrokenPack | LeftOut]) -> None:
+        """Packs that a run leaves, or would leave, as they are."""
+        for each in left_out:
+            self._codes.add(1)
+            if not any((who, reason) == (each.pack, each.reason) for who, _, reason in self._said):
+                self._said.add((each.pack, None, each.reason))
+                say_error(f"Left out: {each.label}: {each.reason}")
 
     def packs(self, packs: Sequence[Pack]) -> None:
         """The installed packs."""
@@ -194,33 +313,35 @@ class Report:
                 each.name,
                 f"{each.distribution} {each.distribution_version}",
                 each.database,
-                str(len(each.migrations)),
+                _count(len(each.migrations), "migration"),
                 each.latest.name,
             )
             for each in packs
         ]
-        self.table("", ("pack", "distribution", "database", "migrations", "latest"), rows)
+        self.table("", ("pack", "distribution", "database", "holds", "latest"), rows)
         if not packs:
             self.say("No usable pack is installed.")
 
     def table(self, indent: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows as a table on a terminal, as aligned lines in a pipe."""
-        if self._json or self._quiet or not rows:
+        if not self.for_people or not rows:
             return
-        if sys.stdout.isatty():
+        if is_terminal(sys.stdout):
             from rich.console import Console
-            from rich.table import Table
+            from rich.padding import Padding
+            from rich.table import Column, Table
             from rich.text import Text
 
-            shown = Table(*heads, box=None, pad_edge=False, header_style="dim")
+            columns = [Column(head, overflow="fold") for head in heads]  # a name that is cut off can't be pasted
+            shown = Table(*columns, box=None, pad_edge=False, header_style="dim")
             for row in rows:
                 shown.add_row(*(Text(cell, style=_COLOURS.get(cell.replace(" ", "_"), "")) for cell in row))
-            Console().print(shown)
+            Console().print(Padding(shown, (0, 0, 0, len(indent)), expand=False))
             return
         widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
         for row in rows:
             line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            print(f"{indent}{line}".rstrip())
+            say(f"{indent}{line}".rstrip())
 
     @contextlib.contextmanager
     def database(self, path: Path) -> Iterator[_Entry]:
@@ -229,18 +350,17 @@ class Report:
         self._document["databases"].append(entry.document)
         try:
             yield entry
-        except HomieMigrationsError as problem:
-            entry.document["error"] = {"code": problem.code, "message": str(problem)}
-            if problem.code == "foreign_tracking_table":
+        except Exception as problem:
+            entry.document["error"] = self.failed(problem)
+            if getattr(problem, "code", "") == "foreign_tracking_table":
                 entry.document["state"] = "foreign"
-            self.failed(problem)
 
 
 class _Entry:
     """One database in a report."""
 
     def __init__(self, report: Report, path: Path) -> None:
-        self._report = report
+        self._report, self._heading = report, ""
         self.document: dict[str, Any] = {"path": str(path), "exists": os.path.lexists(path), "state": None, "packs": []}
 
     def status(self, found: DatabaseStatus, *, shown: bool = True) -> None:
@@ -269,9 +389,12 @@ class _Entry:
             }
             for pack in found.packs.values()
         ]
+        report = self._report
+        for pack in found.packs.values():
+            if pack.state == "broken" and pack.reason:
+                report.broken([BrokenPack(pack.reason, pack.name, None, None, pack.distribution)], shown=False)
         if not shown:
             return
-        report = self._report
         absent = "" if found.exists else " (not made yet)"
         report.say(f"{found.path}: {words(found.state)}{absent}")
         if found.state == "interrupted":
@@ -287,6 +410,8 @@ class _Entry:
 
     def status_now(self, runner: MigrationRunner) -> None:
         """Where everything stands after a change; for the JSON document only."""
+        if not self._report.as_json:
+            return
         with contextlib.suppress(HomieMigrationsError):  # what stopped the change is said already
             self.status(runner.status(), shown=False)
 
@@ -300,9 +425,7 @@ class _Entry:
             self._report.say(f"  {number}. {step.ref}")
         for ref in plan.edited:
             say_error(f"Warning: {ref} was edited after it was applied; its code of then stays in force.")
-        for each in plan.left_out:
-            say_error(f"Left out: {each.pack}: {each.reason}")
-            self._report.exit_with(1)
+        self._report.left_out(plan.left_out)
 
     def history(self, records: Sequence[Record]) -> None:
         """What was applied."""
@@ -331,19 +454,32 @@ class _Entry:
         ]
         self._report.table("  ", ("applied at (UTC)", "migration", "took", "release"), rows)
 
-    def about_to_change(self, path: Path, origin: str) -> None:
-        """Which file is about to be changed, and why this one."""
-        new = " a new database" if not os.path.exists(path) or os.path.getsize(path) == 0 else " an existing database"
-        self._report.say(f"{path} (from {origin}):{new}")
+    def about_to_change(self, path: Path, origin: str, *, makes: bool) -> None:
+        """Which file may be changed, and why this one: said by `announce`, once it is sure that it can be."""
+        if not os.path.exists(path):
+            found = "a new database" if makes else "there is no database yet"
+        else:
+            found = "an existing database" if os.path.getsize(path) else "an empty database"
+        self._heading = f"{path} (from {origin}): {found}"
 
-    def changed(self, what: str, refs: list[str], snapshot: Path | None) -> None:
-        """What was done."""
+    def announce(self) -> None:
+        """Say which file is about to be changed, once."""
+        if self._heading:
+            self._report.say(self._heading)
+        self._heading = ""
+
+    def changed(self, what: str, refs: list[str], runner: MigrationRunner, *, whole: bool) -> None:
+        """What was done; `whole` if nothing went wrong."""
         self.document[what] = refs
-        self.document["snapshot"] = str(snapshot) if snapshot else None
-        if snapshot:
-            self._report.say(f"  snapshot of the state before: {snapshot}")
-        if not refs:
-            self._report.say("  nothing was changed" if what != "applied" else "  nothing to apply")
+        self.document["snapshot"] = str(runner.snapshot) if runner.snapshot else None
+        self.document["left_out"] = [{"pack": each.pack, "reason": each.reason} for each in runner.left_out]
+        if whole:
+            self.announce()
+            if not refs:
+                self._report.say(f"  nothing to {_UNDONE[what]}")
+            self._report.left_out(runner.left_out)
+        if runner.snapshot:
+            self._report.say(f"  snapshot of the state before: {runner.snapshot}")
 
 
 def _count(number: int, noun: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from homie_migrations_core import locations
 from homie_migrations_core.errors import FolderUnusable, NothingInstalled, PackBroken, PackInvalid, UnknownPack, UsageProblem
 from homie_migrations_core.model import BrokenPack, MigrationPack
-from homie_migrations_core.naming import is_pack_name
+from homie_migrations_core.naming import is_pack_name, split_ref
 from homie_migrations_core.plugins import Collected, collect
 from homie_migrations_core.runner import MigrationRunner
 
@@ -28,13 +28,20 @@ class Target:
     packs: tuple[MigrationPack, ...] | None
     make_parents: bool
 
-    def runner(self, scope: Scope, **options: Any) -> MigrationRunner:
+    database: str | None = None
+    """The name by which packs know the file, where a plugin gave it another one."""
+
+    def runner(self, scope: Scope, *, lock_timeout: float, **options: Any) -> MigrationRunner:
         """The front desk for it."""
+        if not lock_timeout >= 0:  # not-a-number is not either
+            raise UsageProblem(f"Nothing was done: --lock-timeout {lock_timeout:g} is no time to wait. Give seconds, 0 or more.")
         return MigrationRunner(
             self.path,
             self.packs,
             only=self.only,
             make_parents=self.make_parents,
+            database=self.database,
+            lock_timeout=lock_timeout,
             collected=scope.collected,
             **options,
         )
@@ -67,17 +74,22 @@ def select(
     for name in names:
         if name not in known:
             if broken := [each for each in collected.broken if each.pack == name]:
-                raise PackBroken(broken)
+                raise PackBroken(broken, done="Nothing was done")
             raise UnknownPack(name, known)
     if database:
-        files = {os.path.basename(os.path.abspath(path)) for path in database}
+        paths = _given(database)
+        files = {path.name for path in paths}
         about = [each for each in collected.broken if not names and (each.database is None or each.database in files)]
-        targets = [Target(Path(os.path.abspath(path)), "--database", names, None, make_parents=False) for path in _given(database)]
+        targets = [Target(path, "--database", names, None, make_parents=False) for path in paths]
         return Scope(tuple(targets), collected, tuple(about))
     about = [] if names else list(collected.broken)
     if changing and not known and not about:
         raise NothingInstalled
+    if data_dir == "":  # a shell variable that is not set: the current folder is hardly what was meant
+        raise UsageProblem("Nothing was done: --data-dir is empty. Name a folder, or leave the option out.")
     place = locations.data_dir(data_dir)
+    if os.path.lexists(place) and not place.is_dir():
+        raise FolderUnusable(str(place), "is not a folder", f"Name another one, with --data-dir or {locations.ENVIRONMENT}.")
     from_environment = locations.ENVIRONMENT if os.environ.get(locations.ENVIRONMENT) else "the default folder"
     origin = "--data-dir" if data_dir is not None else from_environment
     file_names = {known[name] for name in names or known} | {each.database for each in about if each.database}
@@ -85,18 +97,39 @@ def select(
     for file_name in sorted(file_names):
         path, by_plugin = locations.database_file(file_name, place, collected)
         only = tuple(name for name in names if known[name] == file_name)
-        targets.append(Target(path, "a plugin's homie_database_path" if by_plugin else origin, only, None, make_parents=True))
+        origin_of = "a plugin's homie_database_path" if by_plugin else origin
+        targets.append(Target(path, origin_of, only, None, make_parents=True, database=file_name))
     return Scope(tuple(targets), collected, tuple(about))
 
 
-def _given(database: list[str]) -> list[str]:
+def targets_of(to: str | None, scope: Scope) -> tuple[Target, ...]:
+    """
+    With `--to`, only the database of the pack that it names.
+
+    Raises:
+        UnknownPack: That pack is not installed.
+    """
+    if to is None or scope.collected is None or len(scope.targets) < 2:
+        return scope.targets
+    databases = {each.pack.name: each.pack.database for each in scope.collected.packs}
+    parts = split_ref(to)
+    if parts is None:
+        return scope.targets[:1]  # which says what a target looks like
+    if parts[0] not in databases:
+        raise UnknownPack(parts[0], databases)
+    return tuple(each for each in scope.targets if (each.database or each.path.name) == databases[parts[0]]) or scope.targets
+
+
+def _given(database: list[str]) -> list[Path]:
     for path in database:
         if not path or "\0" in path:
             raise UsageProblem(f"Nothing was done: --database {path!r} names no file. Give the path of a database file.")
-    return list(dict.fromkeys(database))
+    return list(dict.fromkeys(Path(os.path.abspath(path)) for path in database))
 
 
 def _folder_scope(folder: str, database: list[str] | None, names: tuple[str, ...]) -> Scope:
+    if not folder:
+        raise UsageProblem("Nothing was done: --dir is empty. Name a folder of migrations.")
     if not database:
         raise UsageProblem("Nothing was done: --dir says which migrations, not which database. Add --database PATH.")
     if len(names) > 1:
@@ -108,5 +141,5 @@ def _folder_scope(folder: str, database: list[str] | None, names: tuple[str, ...
     if not is_pack_name(name):
         raise PackInvalid(f"the folder's name {name!r} can't be a pack's name", "Say its name with --pack.")
     pack = MigrationPack(name, place)
-    targets = [Target(Path(os.path.abspath(path)), "--database", (), (pack,), make_parents=False) for path in _given(database)]
+    targets = [Target(path, "--database", (), (pack,), make_parents=False) for path in _given(database)]
     return Scope(tuple(targets), None, ())

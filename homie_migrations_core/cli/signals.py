@@ -34,15 +34,14 @@ class SignalStop(StopRequest):
 
 
 @contextlib.contextmanager
-def stop_on_signals() -> Iterator[SignalStop]:
-    """While this is open, the signals ask for a stop instead of ending the process."""
-    stop = SignalStop()
+def stop_on_signals(stop: SignalStop) -> Iterator[None]:
+    """While this is open, the signals ask `stop` for a stop instead of ending the process."""
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield
         return
     before = {number: signal.signal(number, stop._receive) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -27,7 +27,8 @@ def try_migration(file: str | os.PathLike[str]) -> int:
     """
     path = Path(file).resolve()
     try:
-        _try(path)
+        with output.log_on_stderr():
+            _try(path)
     except (HomieMigrationsError, UnusablePack) as error:
         output.say_error(f"Error: {error}")
         return 1

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Literal, Self, TypeVar
 
@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 TRACKING_TABLE = "schema_migrations"
 _OUTER, _INNER = "_homie_step", "_homie_since_commit"
+_ENDED = "SQLite ended the transaction by itself"
+_NOT_TRACKING = f"a migration can't change {TRACKING_TABLE}: the runner keeps it"
 _OPS_BETWEEN_LOOKS = 5_000  # virtual machine steps; from 1,000 on it costs nothing that can be measured
 
 _READING_PRAGMAS = frozenset(
@@ -53,6 +55,7 @@ _DROPS = {
     sqlite3.SQLITE_DROP_TRIGGER: "trigger",
     sqlite3.SQLITE_DROP_INDEX: "index",
 }
+_READS = frozenset({sqlite3.SQLITE_READ, sqlite3.SQLITE_SELECT, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
 _WRITES = frozenset({sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE})
 _TEMPORARY = frozenset(
     {
@@ -90,12 +93,15 @@ class GuardedConnection(sqlite3.Connection):
     asked about again.
     """
 
+    _open_transaction = sqlite3.Connection.in_transaction  # the same attribute, at the price sqlite3 asks for it
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._on = self._speaking = False
+        self._timeout_ms = round(1_000 * (args[1] if len(args) > 1 else kwargs.get("timeout", 5.0)))
         self._stop = StopRequest()
         self._file = ""
-        self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
+        self._left_open: weakref.WeakSet[sqlite3.Cursor | sqlite3.Blob] = weakref.WeakSet()
         self._forget_step()
 
     def _forget_step(self) -> None:
@@ -108,6 +114,7 @@ class GuardedConnection(sqlite3.Connection):
         """Where in the author's file either happened."""
         self.rolled_back_last = False
         self._wrote = self._commit_seen = self._interrupted_itself = False
+        self._swallowed: BaseException | None = None
         self._isolation_level: str | None = ""
         self._autocommit: Any = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, which 3.11 has no name for
         self._pragmas: set[str] = set()
@@ -140,14 +147,34 @@ class GuardedConnection(sqlite3.Connection):
 
     def _silence(self) -> None:
         self._stop.raising = self._on = False
+        if self._is_closed():
+            return
         super().set_authorizer(None)  # this also expires what the author left prepared
         super().set_progress_handler(None, 0)
         super().set_trace_callback(None)
-        for cursor in list(self._cursors):
+        for each in list(self._left_open):
             # An unread RETURNING keeps COMMIT from working, an unread SELECT keeps its read lock.
-            sqlite3.Cursor.close(cursor)
-        self._cursors.clear()
+            sqlite3.Cursor.close(each) if isinstance(each, sqlite3.Cursor) else each.close()
+        self._left_open.clear()
         self.row_factory, self.text_factory = None, str
+        if "busy_timeout" in self._pragmas:  # the runner waits in slices of its own
+            self.speak(f"PRAGMA busy_timeout={self._timeout_ms}")
+
+    def _is_closed(self) -> bool:
+        try:
+            return super().total_changes < 0
+        except sqlite3.ProgrammingError:
+            return True
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open: not on a connection that was closed behind the guard's back."""
+        return not self._is_closed() and self._open_transaction
+
+    def look_for_end(self) -> None:
+        """`ended` is set if the transaction is gone, also by a call that did not pass through here."""
+        if not self.in_transaction:
+            self._end("the migration closed the connection" if self._is_closed() else _ENDED)
 
     def abandon(self) -> None:
         """The author's turn is over after a failure; the transaction is left for the runner to roll back."""
@@ -179,7 +206,7 @@ class GuardedConnection(sqlite3.Connection):
         if self._pragmas:
             fresh = sqlite3.connect(":memory:")
             try:
-                for name in self._pragmas:
+                for name in self._pragmas - {"busy_timeout"}:
                     default = fresh.execute(f"PRAGMA {name}").fetchone() if name != "case_sensitive_like" else None
                     self.speak(f"PRAGMA {name}={default[0] if default else 0}")
             finally:
@@ -196,17 +223,17 @@ class GuardedConnection(sqlite3.Connection):
     def _authorize(self, action: int, a: str | None, b: str | None, database: str | None, trigger: str | None) -> int:
         if self._speaking:
             return sqlite3.SQLITE_OK
-        if not self.in_transaction:
-            self._end("SQLite ended the transaction by itself")
+        if not self._open_transaction:
+            self._end(_ENDED)
             return sqlite3.SQLITE_DENY
         if self.ended is not None or self._stop.asked():
             return sqlite3.SQLITE_DENY
-        if action in (sqlite3.SQLITE_READ, sqlite3.SQLITE_SELECT, sqlite3.SQLITE_FUNCTION):
+        if action in _READS:
             return sqlite3.SQLITE_OK
         if action in _WRITES:
             table = (a or "").lower()
             if table == TRACKING_TABLE:
-                return self._deny(f"a migration can't change {TRACKING_TABLE}: the runner keeps it")
+                return self._deny(_NOT_TRACKING)
             if not table.startswith("sqlite_"):
                 self._wrote = True
                 self.touched.written.add(table)
@@ -245,7 +272,7 @@ class GuardedConnection(sqlite3.Connection):
         )
         # CREATE TABLE of that name can only find that it exists, so IF NOT EXISTS may pass.
         if tracking and action not in (sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_ANALYZE, sqlite3.SQLITE_REINDEX):
-            return self._deny(f"a migration can't change {TRACKING_TABLE}: the runner keeps it")
+            return self._deny(_NOT_TRACKING)
         self._wrote = True
         if action in _CREATES:
             self.touched.created.add((_CREATES[action], a.lower()))
@@ -295,9 +322,10 @@ class GuardedConnection(sqlite3.Connection):
             raise
         finally:
             self._stop.raising = self._on
-        if not self.in_transaction:
-            self._end("SQLite ended the transaction by itself")
+        if not self._open_transaction:
+            self._end(_ENDED)
             self._allow()
+        self._raise_swallowed(None)
         if self._commit_seen:
             self._commit_point()
         if self._wrote:
@@ -307,21 +335,58 @@ class GuardedConnection(sqlite3.Connection):
     def _allow(self) -> None:
         if self._stop.asked():
             raise Stopped
+        if not self._open_transaction:
+            self._end(_ENDED)
         if self.ended is not None:
             raise Refused(self.ended)
 
     def _judge(self, error: BaseException) -> None:
         code = getattr(error, "sqlite_errorcode", None)
-        if not self.in_transaction:
-            self._end(f"SQLite ended the transaction by itself: {error}")
+        if not self.in_transaction and self.ended is None:
+            self._end("the migration closed the connection" if self._is_closed() else f"{_ENDED}: {error}")
+            if not self._is_closed():
+                super().set_authorizer(self._authorize)  # expires what is prepared, an executemany() half-way through its rows too
         if self._stop.asked():
             raise Stopped from error
+        self._raise_swallowed(error)
         lost_in_callback = code == sqlite3.SQLITE_INTERRUPT and not self._interrupted_itself
         if lost_in_callback or (code == sqlite3.SQLITE_AUTH and self.refusal is None and self.ended is None):
             # Only Ctrl-C makes a callback of ours fail; sqlite3 has swallowed it, so it is raised again here.
             raise KeyboardInterrupt from error
         if code == sqlite3.SQLITE_AUTH and self.refusal is not None:
             raise Refused(self.refusal) from error
+
+    def _raise_swallowed(self, error: BaseException | None) -> None:
+        swallowed, self._swallowed = self._swallowed, None
+        if swallowed is not None:
+            raise swallowed from error
+
+    def _heard(self, callback: Callable[..., T]) -> Callable[..., T]:
+        """`callback`, whose Ctrl-C is kept: sqlite3 swallows whatever its callbacks raise."""
+
+        def called(*args: Any) -> T:
+            try:
+                return callback(*args)
+            except Exception:
+                raise
+            except BaseException as error:
+                self._swallowed = error
+                super(GuardedConnection, self).interrupt()  # nothing else makes a collation or a trace end the statement
+                raise
+
+        return called
+
+    def _until_ended(self, rows: Any) -> Iterator[Any]:
+        """
+        `rows`, of which the author's code may make each one while the statement for them is already prepared.
+
+        Only a bare `sqlite3.Cursor(conn)`, fed by code that ends the transaction over another bare one, gets past this.
+        """
+        for row in rows:
+            if self._on and not self._open_transaction:
+                self._end(_ENDED)
+                raise Refused(self.ended)
+            yield row
 
     def _commit_point(self) -> None:
         self.speak(f"RELEASE {_INNER}")
@@ -335,12 +400,12 @@ class GuardedConnection(sqlite3.Connection):
     def cursor(self, factory: Any = None) -> Any:
         if factory is None or factory is sqlite3.Cursor:
             chosen: Any = GuardedCursor
-        elif isinstance(factory, type):
+        elif isinstance(factory, type) and not issubclass(factory, GuardedCursor):
             chosen = type(factory.__name__, (factory, GuardedCursor), {})
         else:
             chosen = factory
         cursor = super().cursor(chosen)
-        self._cursors.add(cursor)
+        self._left_open.add(cursor)
         return cursor
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
@@ -364,7 +429,7 @@ class GuardedConnection(sqlite3.Connection):
             super().rollback()
             return
         self._back_to_commit_point()
-        self.rolled_back_last = True
+        self.rolled_back_last, self.line = True, self._authors_line()
 
     def __enter__(self) -> Self:
         return self
@@ -396,7 +461,7 @@ class GuardedConnection(sqlite3.Connection):
         if value is None:
             self.commit()
 
-    @property  # type: ignore[override]
+    @property  # type: ignore[override,unused-ignore]
     def autocommit(self) -> Any:
         """What the author set, remembered and otherwise without effect."""
         return self._autocommit
@@ -406,6 +471,20 @@ class GuardedConnection(sqlite3.Connection):
         self._autocommit = value
         if value is True and self._on:
             self.commit()
+
+    def blobopen(self, table: str, column: str, row: int, /, *, readonly: bool = False, name: str = "main") -> sqlite3.Blob:
+        if not self._on:
+            return super().blobopen(table, column, row, readonly=readonly, name=name)
+        self._allow()  # the authorizer is not asked about it
+        if not readonly:
+            if table.lower() == TRACKING_TABLE:
+                self._deny(_NOT_TRACKING)
+                raise Refused(self.refusal)
+            self.touched.written.add(table.lower())
+            self.rolled_back_last = False
+        blob = super().blobopen(table, column, row, readonly=readonly, name=name)
+        self._left_open.add(blob)
+        return blob
 
     def interrupt(self) -> None:
         self._interrupted_itself = True
@@ -445,9 +524,12 @@ class GuardedConnection(sqlite3.Connection):
         self._undo.append(lambda: sqlite3.Connection.setlimit(self, category, before))
         return before
 
+    def set_trace_callback(self, callback: Any, /) -> None:
+        super().set_trace_callback(callback and self._heard(callback))
+
     def create_function(self, name: str, narg: int, func: Any, **kwargs: Any) -> None:
         self._note_function(name, narg)
-        super().create_function(name, narg, func, **kwargs)
+        super().create_function(name, narg, func and self._heard(func), **kwargs)
         self._undo.append(lambda: sqlite3.Connection.create_function(self, name, narg, None))
 
     def create_aggregate(self, name: str, n_arg: int, aggregate_class: Any) -> None:
@@ -463,13 +545,14 @@ class GuardedConnection(sqlite3.Connection):
     def create_collation(self, name: str, callback: Any, /) -> None:
         if name.upper() in _BUILT_IN_COLLATIONS:
             self._beyond_undo.append(f"the collation {name}, which SQLite has itself")
-        super().create_collation(name, callback)
+        super().create_collation(name, callback and self._heard(callback))
         self._undo.append(lambda: sqlite3.Connection.create_collation(self, name, None))
 
     def _note_function(self, name: str, arguments: int) -> None:
         built_in = self.speak(
             "SELECT 1 FROM pragma_function_list WHERE builtin AND name = lower(?) AND narg IN (?, -1)", (name, arguments)
         )
+        built_in.row_factory = None  # the author's may not like this row
         if built_in.fetchone():
             self._beyond_undo.append(f"the function {name}(), which SQLite has itself")
 
@@ -481,10 +564,16 @@ class GuardedCursor(sqlite3.Cursor):
         return self._guard._call(super().execute, sql, parameters)
 
     def executemany(self, sql: str, parameters: Any, /) -> Any:
-        return self._guard._call(super().executemany, sql, parameters)
+        guard = self._guard
+        if not isinstance(parameters, list | tuple):
+            parameters = guard._until_ended(parameters)
+        return guard._call(super().executemany, sql, parameters)
 
     def executescript(self, sql_script: str, /) -> Any:
-        return self._guard._call(super().executescript, sql_script)
+        guard = self._guard
+        if guard._on:
+            guard.commit()  # as sqlite3 does before the first statement
+        return guard._call(super().executescript, sql_script)
 
     @property
     def _guard(self) -> GuardedConnection:

@@ -15,21 +15,31 @@ from homie_migrations_core.sqlite.guard import GuardedConnection, Touched, quote
 
 _ONLY_THE_APPLICATION_KNOWS = ("no such function", "no such collation", "no such module", "wrong number of arguments to function")
 _KEYS = """
-    SELECT m.name, f.id, f."table", f."from" FROM main.sqlite_schema AS m, pragma_foreign_key_list(m.name) AS f
+    SELECT m.name, f.id, f."table", f."from" FROM main.sqlite_schema AS m, pragma_foreign_key_list(m.name, 'main') AS f
     WHERE m.type = 'table' AND m.sql NOT LIKE 'CREATE VIRTUAL%'"""
 
 Query = Callable[[str], list[tuple[object, ...]]]
 
 
 class Broken(NamedTuple):
-    """Findings, each with how often it occurs: rows without a parent, and things that don't compile."""
+    """What does not hold: each thing with what it is known by, whether it is worded the same before and after a step or not."""
 
-    keys: Counter[str]
-    schema: Counter[str]
+    keys: Counter[tuple[str, str | None]]
+    """A sentence, and the value that has no parent, with the number of its rows; None for a key that points nowhere."""
+    schema: dict[str, str]
+    """A view, or an event on a table that has triggers; and a sentence."""
 
     def beyond(self, before: Broken) -> Broken:
         """What is there now and was not before."""
-        return Broken(self.keys - before.keys, self.schema - before.schema)
+        return Broken(self.keys - before.keys, {what: why for what, why in self.schema.items() if what not in before.schema})
+
+    def in_words(self) -> tuple[list[str], list[str]]:
+        """The sentences about keys, and those about views and triggers."""
+        rows: dict[str, int] = {}
+        for (sentence, value), count in self.keys.items():
+            rows[sentence] = rows.get(sentence, 0) + (count if value is not None else 0)
+        keys = [f"{sentence} ({count})" if count else sentence for sentence, count in sorted(rows.items())]
+        return keys, sorted(self.schema.values())
 
     def __bool__(self) -> bool:
         return bool(self.keys or self.schema)
@@ -42,17 +52,17 @@ def find_broken(connection: sqlite3.Connection, touched: Touched | None = None) 
     def query(sql: str) -> list[tuple[object, ...]]:
         return list(speak(sql).fetchall())
 
-    keys: Counter[str] = Counter()
-    schema: Counter[str] = Counter()
+    keys: Counter[tuple[str, str | None]] = Counter()
+    schema: dict[str, str] = {}
     everything = touched is None or bool(touched.dropped) or touched.altered
     created = touched.created if touched else set()
     fresh = {name for kind, name in created if kind == "table"}
     if everything or (touched is not None and touched.written - fresh):
-        _find_in_keys(query, None if everything or touched is None else touched.written | fresh, keys, schema)
+        _find_in_keys(query, None if everything or touched is None else touched.written | fresh, keys)
     else:
         for table in fresh:
             if query(f"PRAGMA main.foreign_key_list({quoted(table)})"):
-                _find_in_keys(query, fresh, keys, schema)
+                _find_in_keys(query, fresh, keys)
                 break
     if everything:
         _find_in_views_and_triggers(query, None, schema)
@@ -61,7 +71,7 @@ def find_broken(connection: sqlite3.Connection, touched: Touched | None = None) 
     return Broken(keys, schema)
 
 
-def _find_in_keys(query: Query, changed: set[str] | None, keys: Counter[str], schema: Counter[str]) -> None:
+def _find_in_keys(query: Query, changed: set[str] | None, keys: Counter[tuple[str, str | None]]) -> None:
     """Check the tables that changed and those that refer to one; all tables for None."""
     tables = {str(name).lower() for (name,) in query("SELECT name FROM main.sqlite_schema WHERE type = 'table'")}
     columns: dict[tuple[str, object], list[str]] = {}
@@ -77,45 +87,77 @@ def _find_in_keys(query: Query, changed: set[str] | None, keys: Counter[str], sc
     for child in sorted(children):
         for (table, number), parent in parents.items():
             if table == child and parent.lower() not in tables:
-                schema[f"{child}({', '.join(columns[table, number])}) refers to {parent}, which does not exist"] += 1
+                keys[f"{child}({', '.join(columns[table, number])}) refers to {parent}, which does not exist", None] = 1
         try:
             rows = query(f"PRAGMA main.foreign_key_check({quoted(child)})")
         except sqlite3.OperationalError as error:  # the parent's column is missing or not unique
             if not _is_known_to_application(error):
-                schema[f"{child}: {error}"] += 1
+                keys[f"{child}: {error}", None] = 1
             continue
-        for owner, _, target, number in rows:
-            if str(target).lower() in tables:
-                key = ", ".join(columns.get((str(owner), number), ["?"]))
-                keys[f"{owner}({key}) has rows without their parent in {target}"] += 1
+        for target, number in {(str(row[2]), row[3]) for row in rows}:
+            sentence = f"{child}({', '.join(columns[child, number])}) has rows without their parent in {target}"
+            orphans = sum(1 for row in rows if row[3] == number)
+            for value, count in _by_value(query, child, number, columns[child, number], orphans).items():
+                keys[sentence, value] += count
 
 
-def _find_in_views_and_triggers(query: Query, named: set[str] | None, schema: Counter[str]) -> None:
-    for kind, name, table, sql in query(
-        "SELECT type, name, tbl_name, sql FROM main.sqlite_schema WHERE type IN ('view', 'trigger') ORDER BY name"
+def _by_value(query: Query, child: str, number: object, columns: list[str], orphans: int) -> dict[str, int]:
+    """How many of the `orphans` have which key: a rebuild gives rows other rowids, but not other values."""
+    value = " || ',' || ".join(f"typeof(c.{quoted(column)}) || hex(c.{quoted(column)})" for column in columns)
+    check = f"pragma_foreign_key_check({_text(child)}, 'main') WHERE fkid = {number}"
+    try:
+        table = f"main.{quoted(child)} AS c"
+        rows = query(f"SELECT {value}, count(*) FROM {table} WHERE c.rowid IN (SELECT rowid FROM {check}) GROUP BY 1")
+    except sqlite3.OperationalError:  # a table without rowids
+        rows = []
+    counts = {str(text): int(str(count)) for text, count in rows}
+    return counts if sum(counts.values()) == orphans else {"": orphans}
+
+
+def _find_in_views_and_triggers(query: Query, named: set[str] | None, schema: dict[str, str]) -> None:
+    with_triggers: dict[str, list[str]] = {}
+    for kind, name, table in query(
+        "SELECT type, name, tbl_name FROM main.sqlite_schema WHERE type IN ('view', 'trigger') ORDER BY name"
     ):
         if named is not None and str(name).lower() not in named:
             continue
-        statements = [f"SELECT * FROM main.{quoted(str(name))}"] if kind == "view" else _ways_to_fire(query, str(table))
-        for statement in statements:
-            try:
-                query(f"EXPLAIN {statement}")
-            except sqlite3.Error as error:
-                if not _is_known_to_application(error) and "cannot modify" not in str(error):  # a view, by that event
-                    schema[f"the {kind} {name} no longer works: {error}"] = 1
+        if kind == "trigger":
+            with_triggers.setdefault(str(table), []).append(str(name))
+        elif why := _why_not(query, f"SELECT * FROM main.{quoted(str(name))}"):
+            schema[f"view {name}".lower()] = f"the view {name} no longer works: {why}"
+    for table, names in with_triggers.items():
+        for event, statement in _ways_to_fire(query, table):
+            why = _why_not(query, statement)
+            if why and "cannot modify" not in why:  # a view, by that event
+                # One statement compiles every trigger of its event, so which of several is broken can't be told.
+                triggers = f"the trigger {names[0]}" if len(names) == 1 else f"one of the triggers {', '.join(names)}"
+                schema[f"{event} {table}".lower()] = f"{triggers} no longer works: {why}"
 
 
-def _ways_to_fire(query: Query, table: str) -> Iterable[str]:
-    """One statement for each event a trigger on `table` can wait for; they are compiled, never run."""
+def _why_not(query: Query, statement: str) -> str | None:
+    """Why it doesn't compile, if so; it is never run."""
+    try:
+        query(f"EXPLAIN {statement}")
+    except sqlite3.Error as error:
+        return None if _is_known_to_application(error) else str(error)
+    return None
+
+
+def _ways_to_fire(query: Query, table: str) -> Iterable[tuple[str, str]]:
+    """Each event a trigger on `table` can wait for, and a statement for it."""
     where = f"main.{quoted(table)}"
-    yield f"DELETE FROM {where}"
+    yield "delete", f"DELETE FROM {where}"
     try:
         columns = [quoted(str(row[1])) for row in query(f"PRAGMA main.table_info({quoted(table)})")]
     except sqlite3.Error:
         return
     if columns:
-        yield f"INSERT INTO {where} ({columns[0]}) VALUES (NULL)"
-        yield f"UPDATE {where} SET {', '.join(f'{column} = {column}' for column in columns)}"
+        yield "insert", f"INSERT INTO {where} ({columns[0]}) VALUES (NULL)"
+        yield "update", f"UPDATE {where} SET {', '.join(f'{column} = {column}' for column in columns)}"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _is_known_to_application(error: sqlite3.Error) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ FOLDER = "backups"
 KEPT = 5
 """How many automatic snapshots of one database stay."""
 _AUTOMATIC = ".auto.db"
+_TEMPORARY = ".tmp"
+_TIME = re.compile(r"\d{8}T\d{6}\.\d{6}Z\.")
 _PAGES_A_STEP = 2_000
 
 
@@ -35,12 +38,14 @@ def take_snapshot(path: str, records: Sequence[Record], now: datetime, stop: Sto
     Raises:
         SnapshotFailed: It could not be taken whole; nothing of it is left.
     """
-    folder = Path(os.path.realpath(path)).parent / FOLDER
+    folder = _folder_of(path)
     final = folder / _file_name(path, records, now)
-    temporary = final.with_name(final.name + ".tmp")
+    temporary = final.with_name(final.name + _TEMPORARY)
     try:
-        folder.mkdir(exist_ok=True)
-        _discard(temporary)
+        _make_empty(temporary)
+        for left in _automatic(path, _AUTOMATIC + _TEMPORARY):
+            if left != temporary:  # a killed process left it: who holds the write lock is alone here
+                _discard(left)
         source = sqlite3.connect(uri(path, "mode=ro"), SLICE, uri=True, isolation_level=None)
         try:
             _copy(source, temporary, stop)
@@ -51,12 +56,20 @@ def take_snapshot(path: str, records: Sequence[Record], now: datetime, stop: Sto
         os.replace(temporary, final)
         _sync_folder(folder)
     except (sqlite3.Error, OSError) as error:
-        _discard(temporary)
+        discard_snapshot(temporary)
         raise SnapshotFailed(path, str(error)) from error
     except BaseException:
-        _discard(temporary)
+        discard_snapshot(temporary)
         raise
     return final
+
+
+def _folder_of(path: str) -> Path:
+    return Path(os.path.realpath(path)).parent / FOLDER
+
+
+def _name_of(path: str) -> str:
+    return os.path.basename(path).removesuffix(".db")  # other endings stay: x.db and x.sqlite may be neighbours
 
 
 def _file_name(path: str, records: Sequence[Record], now: datetime) -> str:
@@ -68,15 +81,24 @@ def _file_name(path: str, records: Sequence[Record], now: datetime) -> str:
     applied = "+".join(f"{pack}-{version}" for pack, version in sorted(newest.items())) or "untracked"
     if len(applied) > 80:
         applied = f"{len(newest)}-packs"
-    return f"{Path(path).stem}.{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.{applied}{_AUTOMATIC}"
+    return f"{_name_of(path)}.{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.{applied}{_AUTOMATIC}"
+
+
+def _make_empty(target: Path) -> None:
+    """An empty file is there, readable by others only once it is whole."""
+    while True:
+        target.parent.mkdir(exist_ok=True)
+        _discard(target)
+        with contextlib.suppress(FileNotFoundError):  # a run that failed may take the empty folder away once more
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            return
 
 
 def _copy(source: sqlite3.Connection, target: Path, stop: StopRequest) -> None:
-    def look_up(status: int, remaining: int, total: int) -> None:
+    def look_up(_status: int, _remaining: int, _total: int) -> None:
         if stop.asked():
             raise Stopped
 
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # readable by others only once it is whole
     copy = sqlite3.connect(uri(os.fspath(target), "mode=rw"), SLICE, uri=True, isolation_level=None)
     try:
         copy.execute("PRAGMA synchronous=OFF")  # synced once, at the end
@@ -102,7 +124,7 @@ def _check(source: sqlite3.Connection, target: Path) -> None:
         # Nobody else knows this file, so it needs no lock, no -wal and no -shm.
         copy = sqlite3.connect(uri(os.fspath(target), "immutable=1"), SLICE, uri=True, isolation_level=None)
         try:
-            for question in ("PRAGMA page_count", "PRAGMA schema_version", "SELECT * FROM sqlite_schema", "PRAGMA quick_check"):
+            for question in ("PRAGMA page_count", "PRAGMA freelist_count", "SELECT * FROM sqlite_schema", "PRAGMA quick_check"):
                 answer = _answer(copy, question)
                 expected = [("ok",)] if question == "PRAGMA quick_check" else _answer(source, question)
                 if answer != expected and answer != _answer(source, question):
@@ -145,8 +167,8 @@ def _sync_folder(folder: Path) -> None:
 
 def discard_snapshot(snapshot: Path) -> None:
     """The snapshot is gone, and the folder with it if that is empty now."""
-    _discard(snapshot)
     with contextlib.suppress(OSError):
+        _discard(snapshot)
         snapshot.parent.rmdir()
 
 
@@ -155,9 +177,14 @@ def _discard(path: Path) -> None:
         path.unlink()
 
 
+def _automatic(path: str, ending: str) -> list[Path]:
+    """The automatic files of this database, oldest first; not those of a database whose name begins like its."""
+    begin = f"{_name_of(path)}."
+    names = [name for name in os.listdir(_folder_of(path)) if name.startswith(begin) and name.endswith(ending)]
+    return [_folder_of(path) / name for name in sorted(names) if _TIME.match(name, len(begin))]
+
+
 def prune_snapshots(path: str) -> None:
     """Of the automatic snapshots of this database only the newest stay. Those taken by hand are not touched."""
-    folder, prefix = Path(os.path.realpath(path)).parent / FOLDER, f"{Path(path).stem}."
-    ours = sorted(each for each in folder.iterdir() if each.name.startswith(prefix) and each.name.endswith(_AUTOMATIC))
-    for old in ours[:-KEPT]:
+    for old in _automatic(path, _AUTOMATIC)[:-KEPT]:
         _discard(old)

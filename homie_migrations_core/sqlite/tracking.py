@@ -10,7 +10,7 @@ import sqlite3
 from typing import Literal, NamedTuple
 
 from homie_migrations_core.model import Migration, Record
-from homie_migrations_core.sqlite.guard import TRACKING_TABLE, GuardedConnection, quoted
+from homie_migrations_core.sqlite.guard import TRACKING_TABLE, GuardedConnection
 
 Shape = Literal["none", "earlier", "current"]
 
@@ -62,7 +62,9 @@ def read_tracking(connection: sqlite3.Connection) -> Tracking:
         sqlite3.Error: The file can't be read.
     """
     speak = connection.speak if isinstance(connection, GuardedConnection) else connection.execute
-    found = speak("SELECT type, sql FROM main.sqlite_schema WHERE lower(name) = ?", (TRACKING_TABLE,)).fetchone()
+    # A trigger may share its name with a table.
+    named = "SELECT type, sql FROM main.sqlite_schema WHERE lower(name) = ? AND type <> 'trigger'"
+    found = speak(named, (TRACKING_TABLE,)).fetchone()
     if found is None:
         return Tracking("none", (), speak("SELECT 1 FROM main.sqlite_schema LIMIT 1").fetchone() is not None)
     kind, sql = found
@@ -74,6 +76,8 @@ def read_tracking(connection: sqlite3.Connection) -> Tracking:
     types = {str(column[1]).lower(): str(column[2]).upper() for column in columns}
     if names == set(COLUMNS) and keys == ["pack", "version"] and types["version"] == "INTEGER":
         rows = speak(_SELECT).fetchall()
+        if strange := next((row for row in rows if not (type(row[0]) is int and type(row[2]) is type(row[3]) is str)), None):
+            raise ForeignTable(f"it holds the row {strange!r}")
         return Tracking("current", tuple(Record(row[0], row[2], row[3], row[1], *row[4:]) for row in rows), True)
     if names == set(EARLIER_COLUMNS) and keys == ["version"] and types["version"] == "INTEGER":
         rows = speak(_SELECT_EARLIER).fetchall()
@@ -135,5 +139,8 @@ def record_rolled_back(connection: GuardedConnection, migration: Migration) -> b
 
 def is_recorded(connection: sqlite3.Connection, migration: Migration) -> bool:
     """Whether the row is there."""
-    sql = f"SELECT 1 FROM main.{quoted(TRACKING_TABLE)} WHERE pack = ? AND version = ?"
-    return connection.execute(sql, (migration.pack, migration.version)).fetchone() is not None
+    # The table itself, or its current shape, may be what was not committed; then rows have no pack yet.
+    return any(
+        record.version == migration.version and (record.pack or record.name) in (migration.pack, migration.name)
+        for record in read_tracking(connection).records
+    )

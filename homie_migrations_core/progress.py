@@ -1,0 +1,45 @@
+"""
+`track`: a migration says how far it is, and whoever listens to the run hears of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_listener: ContextVar[Callable[[int, int | None], None] | None] = ContextVar("homie_step_progress", default=None)
+_SECONDS_BETWEEN = 0.1
+
+
+def track(items: Iterable[T], total: int | None = None) -> Iterator[T]:
+    """
+    The items, one by one; how many are done is reported a few times a second, and at the end.
+
+    `total` is their number; it is taken from `len(items)` where that works. Outside of a run nothing is said.
+    """
+    listener = _listener.get()
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    told, done = time.monotonic(), 0
+    for done, item in enumerate(items, start=1):
+        yield item
+        if listener is not None and time.monotonic() - told >= _SECONDS_BETWEEN:
+            told = time.monotonic()
+            listener(done, total)
+    if listener is not None:
+        listener(done, total)
+
+
+@contextmanager
+def listening(listener: Callable[[int, int | None], None]) -> Iterator[None]:
+    """Inside, what `track` says reaches `listener`."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)

@@ -1,0 +1,36 @@
+"""
+`run_migrations`: the one call at an application's start. Loads the rest of the library only if there is work.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from homie_migrations_core.choosing import choose, handed_in, is_plainly_up_to_date, report_unknown
+from homie_migrations_core.definition import MigrationPack
+from homie_migrations_core.plugins import collect
+
+
+def run_migrations(path: str | os.PathLike[str], packs: Sequence[MigrationPack] | None = None, *, backup: bool = True) -> int:
+    """
+    The database is up to date; the number of migrations that this call applied comes back.
+
+    Without `packs`, with every installed pack of that database.
+
+    Raises:
+        HomieMigrationsError: As `MigrationRunner.apply`; what failed left nothing behind.
+    """
+    file = os.path.abspath(os.fspath(path))
+    if packs is None:
+        collected = collect()
+        chosen, broken = choose(file, os.path.basename(file), collected)
+    else:
+        collected, (chosen, broken) = None, handed_in(packs)
+    if is_plainly_up_to_date(file, chosen, broken):
+        if collected is not None:
+            report_unknown(collected)
+        return 0
+    from homie_migrations_core.runner import MigrationRunner
+
+    return len(MigrationRunner(path, packs, backup=backup, collected=collected).apply())
