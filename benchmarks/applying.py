@@ -1,0 +1,124 @@
+"""Applying many small migrations, where the disk rules, and what each promise about the disk costs by itself."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from benchmarks.measuring import Candidate, Comparison
+from benchmarks.scenes import EARLIER_TABLE, FreshDatabases, make_pack, name_of, sql_of
+from homie_migrations_core import run_migrations
+
+GOAL = 1.5
+MIGRATIONS, COMMITS = 500, 200
+_STATEMENTS = [(version, name_of(version), sql_of(version)) for version in range(1, MIGRATIONS + 1)]
+
+
+def _plain(path: str, *, synchronous: str = "FULL", one_transaction: bool = False, files: Path | None = None) -> None:
+    """The same tables and the record that Homie always kept, without any library; from `files`, each is compiled and run."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(EARLIER_TABLE)
+        for number, (version, name, sql) in enumerate(_STATEMENTS):
+            if number and not one_transaction:
+                connection.execute("BEGIN IMMEDIATE")
+            if files is None:
+                connection.execute(sql)
+            else:
+                module: dict[str, Callable[[sqlite3.Connection], None]] = {}
+                exec(compile((files / f"{name}.py").read_bytes(), name, "exec"), module)
+                module["apply_migration"](connection)
+            connection.execute("INSERT INTO schema_migrations (version, migration_name) VALUES (?, ?)", (version, name))
+            if not one_transaction:
+                connection.execute("COMMIT")
+        if one_transaction:
+            connection.execute("COMMIT")
+
+
+def comparisons(folder: Path) -> Iterator[Comparison]:
+    fresh = FreshDatabases(folder / "applying")
+    packs = [make_pack(folder / "items", MIGRATIONS)]
+    no_backup: Callable[[str], int] = partial(run_migrations, packs=packs, backup=False)
+    backup: Callable[[str], int] = partial(run_migrations, packs=packs)
+    from_files = partial(_plain, files=packs[0].migrations)
+    extra, one = partial(_plain, synchronous="EXTRA"), partial(_plain, one_transaction=True)
+    timed = partial(fresh.timed, records=MIGRATIONS)
+    yield Comparison(
+        f"4a. {MIGRATIONS} one-statement migrations, one transaction each; the database holds a table",
+        [
+            Candidate("sqlite3, as SQLite comes", timed(_plain)),
+            Candidate("sqlite3, synchronous=EXTRA", timed(extra)),
+            Candidate("sqlite3, the same files compiled and run", timed(from_files)),
+            Candidate("run_migrations(…, backup=False)", timed(no_backup), GOAL),
+            Candidate("run_migrations(…), with its snapshot", timed(backup)),
+        ],
+        rounds=15,
+        budget=50,
+        second_floor="sqlite3, synchronous=EXTRA",
+    )
+    wal = partial(timed, journal_mode="wal")
+    yield Comparison(
+        "4b. The same in WAL mode",
+        [
+            Candidate("sqlite3, as SQLite comes", wal(_plain)),
+            Candidate("sqlite3, synchronous=EXTRA", wal(extra)),
+            Candidate("sqlite3, the same files compiled and run", wal(from_files)),
+            Candidate("run_migrations(…, backup=False)", wal(no_backup), GOAL),
+            Candidate("run_migrations(…), with its snapshot", wal(backup)),
+        ],
+        rounds=15,
+        budget=20,
+        second_floor="sqlite3, synchronous=EXTRA",
+    )
+    new = partial(timed, holds_a_table=False)
+    yield Comparison(
+        "4c. The same into a new database, which ours makes in one transaction",
+        [
+            Candidate("sqlite3, one transaction each", new(_plain)),
+            Candidate("sqlite3, one transaction for all", new(one)),
+            Candidate("run_migrations(…)", new(backup), GOAL),
+        ],
+        rounds=15,
+        budget=20,
+        second_floor="sqlite3, one transaction for all",
+    )
+
+
+def _commits(path: str, journal_mode: str, synchronous: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA journal_mode={journal_mode}")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+        for number in range(COMMITS):
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("INSERT INTO notes (text) VALUES (?)", (f"note {number}",))
+            connection.execute("COMMIT")
+
+
+def durability_comparisons(folder: Path) -> Iterator[Comparison]:
+    fresh = FreshDatabases(folder / "durability")
+
+    def row(journal_mode: str, synchronous: str) -> Candidate:
+        run = fresh.timed(
+            partial(_commits, journal_mode=journal_mode, synchronous=synchronous),
+            journal_mode="wal" if journal_mode == "wal" else "delete",
+        )
+        return Candidate(f"{journal_mode}, {synchronous}", lambda: run() / COMMITS)
+
+    yield Comparison(
+        "5. One commit of one row, by journal mode and synchronous, for information",
+        [
+            row("delete", "FULL"),
+            row("delete", "EXTRA"),
+            row("truncate", "FULL"),
+            row("truncate", "EXTRA"),
+            row("wal", "FULL"),
+            row("wal", "NORMAL"),
+        ],
+        rounds=21,
+        budget=20,
+        unit="us",
+    )

@@ -1,0 +1,154 @@
+"""Whole processes: what `homie migrations status` costs a person, and what an application's start pays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from benchmarks.measuring import Candidate, CommandFailed, Comparison
+from benchmarks.scenes import make_pack, name_of
+from file_organizer_migrations.migration_runner import run_migrations as run_file_organizer
+from homie_migrations_core import run_migrations
+
+STATUS_GOAL, START_GOAL, START_WITH_ALL_GOAL = 1.1, 2.5, 4.0
+
+_SMALLEST_TYPER = """
+import sqlite3
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def status(database: str = "") -> None:
+    connection = sqlite3.connect(database)
+    print(connection.execute("SELECT max(version) FROM schema_migrations").fetchone()[0])
+    connection.close()
+
+
+app()
+"""
+_HOMIE = """
+from {module} import {function}
+{function}()
+"""
+_PLAIN = """
+import sqlite3
+import sys
+
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("SELECT version FROM schema_migrations").fetchall()
+connection.close()
+print("up to date")
+"""
+_FILE_ORGANIZER = """
+import sys
+
+from file_organizer_migrations.migration_runner import run_migrations
+
+if run_migrations(sys.argv[1]) == 0:
+    print("up to date")
+"""
+_EVERY_PACK = _FILE_ORGANIZER.replace("file_organizer_migrations.migration_runner", "homie_migrations_core")
+
+
+class _Programs:
+    """Small programs, run by this Python with warm byte code."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir()
+        # Byte code is to be written, whatever the caller's shell says, or every run would compile it anew.
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("TYPER_", "PYTHONDONTWRITE", "COV"))},
+            "HOMIE_DATA_DIR": str(folder / "data"),
+        }
+
+    def script(self, name: str, source: str) -> list[str]:
+        """The command that runs `source` as a file."""
+        path = self._folder / f"{name}.py"
+        path.write_text(source, encoding="utf-8")
+        return [sys.executable, str(path)]
+
+    def timed(self, command: Sequence[str], expected: str) -> Callable[[], float]:
+        """Seconds from start to end of a process, which has said `expected` the first time it ran."""
+        first = subprocess.run(command, env=self._environment, cwd=self._folder, capture_output=True, text=True, check=False)
+        if first.returncode != 0 or expected not in first.stdout:
+            said = (first.stderr or first.stdout).strip().splitlines()
+            raise CommandFailed(f"{' '.join(command)}: exit code {first.returncode}; {said[-1] if said else 'it said nothing'}")
+
+        def run() -> float:
+            started = time.perf_counter()
+            done = subprocess.run(command, env=self._environment, cwd=self._folder, stdout=subprocess.DEVNULL, check=False)
+            seconds = time.perf_counter() - started
+            if done.returncode != 0:
+                raise CommandFailed(f"{' '.join(command)}: exit code {done.returncode}")
+            return seconds
+
+        return run
+
+
+def status_comparisons(folder: Path) -> Iterator[Comparison]:
+    programs = _Programs(folder / "status")
+    installed, in_folder = str(folder / "homie_file_organizer.db"), str(folder / "homie_items.db")
+    run_file_organizer(installed)
+    pack = make_pack(folder / "items", 20)
+    run_migrations(in_folder, [pack], backup=False)
+    console = shutil.which("homie", path=sysconfig.get_path("scripts"))
+    registered = list(entry_points(group="console_scripts", name="homie"))
+    if console is None or not registered:
+        raise CommandFailed("the command `homie` is not installed beside this Python")
+    source = _HOMIE.format(module=registered[0].module, function=registered[0].attr)
+    smallest, homie = programs.script("smallest_typer", _SMALLEST_TYPER), programs.script("two_lines", source)
+    ours = ["migrations", "status", "--database", installed]
+    from_folder = ["migrations", "status", "--dir", str(pack.migrations), "--database", in_folder]
+    organizer = "001_destination_memory"
+    yield Comparison(
+        "2. `homie migrations status`, whole process, up to date",
+        [
+            Candidate("smallest Typer program that prints the version", programs.timed([*smallest, "--database", installed], "1")),
+            Candidate("status, installed packs, 1 migration", programs.timed([*homie, *ours], organizer), STATUS_GOAL),
+            Candidate("the same as the console script `homie`", programs.timed([console, *ours], organizer), STATUS_GOAL),
+            Candidate("status --dir, 20 migrations", programs.timed([*homie, *from_folder], name_of(20)), STATUS_GOAL),
+            Candidate(
+                "status --dir as the console script `homie`", programs.timed([console, *from_folder], name_of(20)), STATUS_GOAL
+            ),
+            Candidate(
+                "sqlite3: connect, SELECT, print", programs.timed([*programs.script("plain", _PLAIN), installed], "up to date")
+            ),
+            Candidate("python -c pass", programs.timed([sys.executable, "-c", "pass"], "")),
+        ],
+        rounds=25,
+        budget=40,
+    )
+
+
+def start_comparisons(folder: Path) -> Iterator[Comparison]:
+    programs = _Programs(folder / "start")
+    path = str(folder / "homie_file_organizer.db")
+    run_file_organizer(path)
+
+    def row(name: str, source: str) -> Callable[[], float]:
+        return programs.timed([*programs.script(name, source), path], "up to date")
+
+    yield Comparison(
+        "3. An application's start, fresh process, up to date",
+        [
+            Candidate("sqlite3: connect, SELECT version, close", row("plain", _PLAIN)),
+            Candidate("file_organizer_migrations … run_migrations(path)", row("organizer", _FILE_ORGANIZER), START_GOAL),
+            Candidate(
+                "homie_migrations_core.run_migrations(path), every pack", row("every_pack", _EVERY_PACK), START_WITH_ALL_GOAL
+            ),
+            Candidate("python -c pass", programs.timed([sys.executable, "-c", "pass"], "")),
+        ],
+        rounds=41,
+        budget=20,
+    )

@@ -1,0 +1,101 @@
+"""The folders and databases that the measurements work on, and what is checked after each."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from benchmarks.measuring import CommandFailed
+from homie_migrations_core import MigrationPack
+
+_MIGRATION = '''"""{version:03}: the table items_{version}."""
+
+import sqlite3
+
+
+def get_migration_version() -> int:
+    return {version}
+
+
+def apply_migration(conn: sqlite3.Connection) -> None:
+    conn.execute("{sql}")
+
+
+def rollback_migration(conn: sqlite3.Connection) -> None:
+    conn.execute("DROP TABLE items_{version}")
+'''
+
+EARLIER_TABLE = """CREATE TABLE schema_migrations (
+    version INTEGER PRIMARY KEY,
+    applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+    migration_name TEXT NOT NULL
+)"""
+
+
+def name_of(version: int) -> str:
+    """A migration's name."""
+    return f"{version:03}_items_{version}"
+
+
+def sql_of(version: int) -> str:
+    """A migration's one statement."""
+    return f"CREATE TABLE items_{version} (id INTEGER PRIMARY KEY, text TEXT)"
+
+
+def make_pack(folder: Path, migrations: int) -> MigrationPack:
+    """A folder pack in which each migration creates one table."""
+    folder.mkdir()
+    for version in range(1, migrations + 1):
+        source = _MIGRATION.format(version=version, sql=sql_of(version))
+        (folder / f"{name_of(version)}.py").write_text(source, encoding="utf-8")
+    return MigrationPack(name="items", migrations=folder)
+
+
+class FreshDatabases:
+    """Times work on databases that were not there before, on the disk that the temporary folder is on."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._made = folder, 0
+        folder.mkdir()
+
+    def timed(
+        self, work: Callable[[str], object], *, journal_mode: str = "delete", holds_a_table: bool = True, records: int | None = None
+    ) -> Callable[[], float]:
+        """Seconds of `work(path)` alone; the database it gets is made before and deleted after, `records` are counted."""
+
+        def run() -> float:
+            self._made += 1
+            folder = self._folder / str(self._made)
+            folder.mkdir()
+            path = str(folder / "homie_items.db")
+            if journal_mode != "delete" or holds_a_table:
+                with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+                    connection.execute(f"PRAGMA journal_mode={journal_mode}")
+                    if holds_a_table:
+                        connection.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT)")
+                        connection.execute("CREATE INDEX notes_by_text ON notes (text)")
+                        connection.execute("INSERT INTO notes (text) VALUES ('kept')")
+            if hasattr(os, "sync"):
+                os.sync()  # or this one waits for what the one before left to write
+            gc.collect()
+            started = time.perf_counter()
+            work(path)
+            seconds = time.perf_counter() - started
+            if records is not None and count_records(path) != records:
+                raise CommandFailed(f"{count_records(path)} records instead of {records}")
+            shutil.rmtree(folder)
+            return seconds
+
+        return run
+
+
+def count_records(path: str) -> int:
+    """How many migrations the database says are applied."""
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("SELECT count(*) FROM schema_migrations").fetchone()[0])
