@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from homie_migrations_core.definition import BrokenPack, MigrationPack
-from homie_migrations_core.errors import NothingInstalled, PackNotChosen
+from homie_migrations_core.errors import NothingInstalled, PackNotChosen, UnknownPack
 from homie_migrations_core.folders import UnusablePack, folder_of
 from homie_migrations_core.plugins import Collected, RegisteredPack
 from homie_migrations_core.shortcut import is_up_to_date
@@ -30,12 +30,17 @@ def choose(
 
     Raises:
         PackNotChosen: The file name does not say, and there is more than one choice.
+        UnknownPack: `only` names one that is not there for this file.
         NothingInstalled: There is no pack at all.
     """
     packs, broken = collected.packs, collected.broken
     here = [each for each in packs if each.pack.database == database]
     broken_here = [each for each in broken if each.database == database]
     if here or broken_here:
+        names = {each.pack.name for each in here} | {each.pack for each in broken_here if each.pack}
+        for name in only:
+            if name not in names:
+                raise UnknownPack(name, names, where="there for this database")
         return here, broken_here
     if only:
         return [each for each in packs if each.pack.name in only], [each for each in broken if each.pack in only]

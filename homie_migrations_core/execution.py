@@ -15,7 +15,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
@@ -41,7 +41,6 @@ from homie_migrations_core.sqlite.guard import GuardedConnection, Refused
 from homie_migrations_core.stopping import Stopped, StopRequest
 
 _log = logging.getLogger("homie_migrations")
-_REPAIR = "Correct the migration and run it again; what was applied before it stays."
 
 
 @dataclass
@@ -134,7 +133,7 @@ class Execution:
             if self._look_first:
                 self._known_broken, self._look_first = integrity.find_broken(writer.connection), False
             batch = list(due) if self.all_or_nothing or not known.holds_tables else [due[0]]
-            self._secure(known)
+            self._secure(known, owner)
             if known.shape != "current":
                 tracking.make_current(writer.connection, known.shape, owner)
             try:
@@ -170,10 +169,11 @@ class Execution:
         except tracking.ForeignTable as error:
             raise ForeignTrackingTable(self.path, str(error)) from error
 
-    def _secure(self, known: tracking.Tracking) -> None:
+    def _secure(self, known: tracking.Tracking, owner: str | None) -> None:
         """The snapshot is taken, once in a run, if the database holds anything."""
         if not self._secured and self.backup and known.holds_tables:
-            self._snapshot = snapshots.take_snapshot(self.path, known.records, self.now(), self.stop)
+            records = [each if each.pack else replace(each, pack=owner) for each in known.records]
+            self._snapshot = snapshots.take_snapshot(self.path, records, self.now(), self.stop)
             _log.info("Snapshot before the first change: %s", self._snapshot)
         self._secured = True
 
@@ -225,11 +225,12 @@ class Execution:
         except Exception as error:
             if not is_database_error(error) or _is_about_the_file(error):
                 raise
-            raise self._failed(step, f"its record could not be kept ({error})", _REPAIR) from error
+            raise self._failed(step, f"its record could not be kept ({error})", self._repair()) from error
         if not recorded:
-            raise self._failed(step, "its row in schema_migrations vanished (is there a trigger on that table?)", _REPAIR)
-        if connection.speak("PRAGMA database_list").fetchall()[0][2] == "":
-            raise self._failed(step, "the database was replaced by one in memory", _REPAIR)
+            raise self._failed(step, "its row in schema_migrations vanished (is there a trigger on that table?)", self._repair())
+        # The name itself is not asked for: it need not be text.
+        if not connection.speak("SELECT file <> '' FROM pragma_database_list WHERE name = 'main'").fetchone()[0]:
+            raise self._failed(step, "the database was replaced by one in memory", self._repair())
         self._check(writer, step)
 
     def _progress(self, step: Step, done: int, total: int | None) -> None:
@@ -257,6 +258,8 @@ class Execution:
             connection.disarm()
         except (Exception, SystemExit) as error:
             connection.abandon()
+            if self.stop.asked():  # whatever the author's code made of it
+                raise Stopped from error
             if isinstance(error, MigrationFailed) and error.ref == step.ref:
                 raise
             raise self._explain(connection, step, error, script) from error
@@ -280,7 +283,7 @@ class Execution:
             raise Stopped
         connection.look_for_end()
         if connection.ended is not None:
-            raise self._failed(step, connection.ended + _place(step, connection.line), _REPAIR)
+            raise self._failed(step, connection.ended + _place(step, connection.line), self._repair())
         if connection.rolled_back_last:
             place = _place(step, connection.line)
             raise self._failed(
@@ -298,10 +301,13 @@ class Execution:
             found = connection.refusal
         elif isinstance(error, UnusablePack):
             found, place = str(error), ""
-        advice = _REPAIR
+        advice = self._repair()
         if _met_the_lock(error):
             advice = "A second connection to the same file waits for the migration's own lock: use the `conn` that it is given."
         return self._failed(step, found + place, advice)
+
+    def _repair(self) -> str:
+        return f"Correct the migration and run it again{'; what was applied before it stays' if self._committed else ''}."
 
     def _failed(self, step: Step, found: str, advice: str, kind: type[MigrationFailed] = MigrationFailed) -> MigrationFailed:
         return kind(self.path, step.ref, found, advice, direction=step.direction)

@@ -121,21 +121,22 @@ def describe(
     `state` is what reading it already found out, if that decides everything: interrupted, foreign.
     """
     found: dict[str, PackStatus] = {}
+    left_out = {each.pack: each.reason for each in _order_pending(packs, records)[0]}
     for pack in packs:
         own = [record for record in records if record.pack == pack.name]
         migrations = migration_states(pack, own)
-        reason = "; ".join(each.problem for each in migrations if each.problem and each.state in ("pending", "late")) or None
+        unusable = any(each.problem and each.state in ("pending", "late") for each in migrations)
         if state is not None:
             migrations = tuple(replace(each, state=state) for each in migrations)
         found[pack.name] = PackStatus(
             pack.name,
-            state or _worst([each.state for each in migrations] + (["broken"] if reason else [])),
+            state or _worst([each.state for each in migrations] + (["broken"] if unusable else [])),
             max((record.version for record in own), default=0),
             pack.latest.version,
             migrations,
             pack.distribution,
             pack.distribution_version,
-            reason,
+            left_out.get(pack.name),
         )
     for each in broken:
         if each.pack is not None and each.pack not in found:
@@ -191,11 +192,7 @@ def plan_apply(
     states = {pack.name: migration_states(pack, [r for r in records if r.pack == pack.name]) for pack in packs}
     wanted = _wanted(packs, to, only)
     _refuse(path, packs, states, allow_late=allow_late)
-    recorded = {(record.pack, record.version) for record in records}
-    pending = {
-        pack.name: [migration for migration in pack.migrations if (pack.name, migration.version) not in recorded] for pack in packs
-    }
-    left_out, order = _order(packs, pending, recorded)
+    left_out, order = _order_pending(packs, records)
     chosen = _required_by(wanted, order) if wanted is not None else None
     left_out = [each for each in left_out if wanted is None or each.pack in wanted]
     edited = tuple(each.ref for name in sorted(states) for each in states[name] if each.state == "edited")
@@ -254,6 +251,12 @@ _Key = tuple[str, int]
 _Order = dict[_Key, tuple[Migration, list[_Key]]]
 
 
+def _order_pending(packs: Sequence[Pack], records: Sequence[Record]) -> tuple[list[LeftOut], _Order]:
+    recorded = {(record.pack, record.version) for record in records}
+    pending = {pack.name: [each for each in pack.migrations if (pack.name, each.version) not in recorded] for pack in packs}
+    return _order(packs, pending, recorded)
+
+
 def _order(
     packs: Sequence[Pack], pending: Mapping[str, Sequence[Migration]], recorded: Collection[tuple[str | None, int]]
 ) -> tuple[list[LeftOut], _Order]:
@@ -274,7 +277,7 @@ def _order(
                     if reason := _why_unmet(ref, migration, shipped, recorded, excluded):
                         excluded.setdefault(name, reason)
                     elif (key := _key(ref)) not in recorded:
-                        needs += _up_to(key, pending)
+                        needs.append(key)
                 waits_for[name, migration.version] = needs
                 previous = (name, migration.version)
         if len(excluded) > before:
@@ -296,11 +299,6 @@ def _key(ref: str) -> _Key:
     parts = split_ref(ref)
     assert parts is not None
     return parts[0], parts[1]
-
-
-def _up_to(key: _Key, pending: Mapping[str, Sequence[Migration]]) -> list[_Key]:
-    """The pending migration that a requirement means."""
-    return [key] if any(migration.version == key[1] for migration in pending.get(key[0], ())) else []
 
 
 def _why_unmet(
@@ -381,7 +379,7 @@ def plan_rollback(
         elif migration is not None and not migration.reversible:
             problems.append(f"{each.ref} has no rollback_migration")
     versions = {each.version for each in gone}
-    problems += [
+    required_by = [
         f"{migration.ref} is applied and requires {ref}"
         for other in packs
         if other.name != pack_name
@@ -390,8 +388,9 @@ def plan_rollback(
         for ref in migration.requires
         if _key(ref)[0] == pack_name and _key(ref)[1] in versions
     ]
-    if problems:
-        raise RollbackRefused(path, problems, "Roll back what is in the way first, or put back a snapshot.")
+    if problems or required_by:
+        first = "" if problems else "Roll back what requires it first, or put"
+        raise RollbackRefused(path, problems + required_by, f"{first or 'Put'} back a snapshot that was taken before it.")
     return Plan(tuple(Step(shipped[each.version], "rollback") for each in gone))
 
 

@@ -20,6 +20,7 @@ from homie_migrations_core.errors import (
     PackBroken,
     PackNotChosen,
     RunRefused,
+    RunStopped,
     UnknownPack,
     UnknownTarget,
 )
@@ -39,7 +40,7 @@ from homie_migrations_core.packs import UnusablePack, read_pack
 from homie_migrations_core.plugins import Collected, Observers, RegisteredPack, collect, version_of
 from homie_migrations_core.sqlite.database import not_reachable, read
 from homie_migrations_core.sqlite.tracking import ForeignTable, Tracking, read_tracking
-from homie_migrations_core.stopping import StopRequest
+from homie_migrations_core.stopping import Stopped, StopRequest
 
 _log = logging.getLogger("homie_migrations")
 _NOTHING = Tracking("none", (), holds_tables=False)
@@ -136,9 +137,9 @@ class MigrationRunner:
 
     def history(self) -> tuple[Record, ...]:
         """What is applied, in the order in which it was. Changes nothing."""
-        tracking = self._look()
+        found, tracking = self._read_packs(), self._look()
         self._beware_of_strangers(tracking)
-        records, _ = self._attributed(tracking, self._read_packs())
+        records, _ = self._attributed(tracking, found)
         return tuple(sorted(records, key=lambda record: (str(record.applied_at or ""), record.pack or "", record.version)))
 
     def broken(self) -> tuple[BrokenPack, ...]:
@@ -273,19 +274,26 @@ class MigrationRunner:
             raise not_reachable(path)
         if os.path.isdir(path):
             raise not_reachable(path)
+        self._stop.raising = True  # a signal that comes while others keep the file locked tears nothing
         try:
-            return read(path, read_tracking, lock_timeout=self._lock_timeout)
+            return read(path, read_tracking, lock_timeout=self._lock_timeout, stop=self._stop)
         except ForeignTable as error:
             raise ForeignTrackingTable(path, str(error)) from error
         except DatabaseInterrupted:
             if not repairing:
                 raise
+        except Stopped as error:
+            raise RunStopped(path) from error
+        finally:
+            self._stop.raising = False
         # Opening it for change is what rolls the interrupted change back (https://sqlite.org/atomiccommit.html, section 4).
         from homie_migrations_core.sqlite.database import Writer
 
         writer = Writer(path, lock_timeout=self._lock_timeout, stop=self._stop, waiting=lambda: None, create=False)
         try:
             writer.begin()
+        except Stopped as error:
+            raise RunStopped(path) from error
         finally:
             writer.close()
         _log.warning("%s: a run that was interrupted has been rolled back.", path)
@@ -298,7 +306,8 @@ class MigrationRunner:
 
     def _owner(self, found: _Found) -> str | None:
         packs = [pack for pack in found.packs if not self._only or pack.name in self._only]
-        return planning.find_owner(self._database, packs, found.broken)
+        broken = [each for each in found.broken if not self._only or each.pack in self._only]
+        return planning.find_owner(self._database, packs, broken)
 
     def _usable_records(self, found: _Found, tracking: Tracking) -> tuple[tuple[Record, ...], str | None]:
         self._beware_of_strangers(tracking)

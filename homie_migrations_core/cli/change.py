@@ -20,7 +20,7 @@ from homie_migrations_core.cli.options import (
     VerboseOption,
     YesOption,
 )
-from homie_migrations_core.cli.output import Report, Steps, confirm
+from homie_migrations_core.cli.output import Entry, Report, Steps, confirm
 from homie_migrations_core.cli.scope import Scope, Target, select, targets_of
 from homie_migrations_core.cli.signals import SignalStop, stop_on_signals
 from homie_migrations_core.errors import LockTimeout, RunStopped, UsageProblem
@@ -55,7 +55,7 @@ def apply(
         report.broken(scope.broken)
         for target in targets_of(to, scope):
             change = _Change(report, scope, target, "applied", lock_timeout=lock_timeout, backup=not no_backup)
-            with change.made() as runner:
+            with report.database(target.path) as entry, change.made(entry) as runner:
                 runner.apply(to=to, all_or_nothing=all_or_nothing, allow_late=allow_late)
             if change.stop.asked():
                 break
@@ -83,8 +83,8 @@ def rollback(
         scope = select(database, data_dir, [pack_name], folder, changing=True)
         for target in scope.targets:
             change = _Change(report, scope, target, "rolled_back", lock_timeout=lock_timeout, backup=not no_backup)
-            with change.made() as runner:
-                change.ask("rolling back", runner.plan_rollback(pack_name, to=to, steps=steps), yes=yes)
+            with report.database(target.path) as entry, change.made(entry) as runner:
+                change.ask(entry, "rolling back", runner.plan_rollback(pack_name, to=to, steps=steps), yes=yes)
                 runner.rollback(pack_name, to=to, steps=steps)
             if change.stop.asked():
                 break
@@ -108,8 +108,8 @@ def redo(
         scope = select(database, data_dir, [pack_name], folder, changing=True)
         for target in scope.targets:
             change = _Change(report, scope, target, "redone", lock_timeout=lock_timeout, backup=not no_backup)
-            with change.made() as runner:
-                change.ask("rolling back and applying again", runner.plan_rollback(pack_name), yes=yes)
+            with report.database(target.path) as entry, change.made(entry) as runner:
+                change.ask(entry, "rolling back and applying again", runner.plan_rollback(pack_name), yes=yes)
                 runner.redo(pack_name)
             if change.stop.asked():
                 break
@@ -124,16 +124,15 @@ class _Change:
         self.stop = SignalStop()
 
     @contextlib.contextmanager
-    def made(self) -> Iterator[MigrationRunner]:
+    def made(self, entry: Entry) -> Iterator[MigrationRunner]:
         """The front desk. What is done with it in here is said, and how it ended; signals stop it."""
-        target = self._target
-        with self._report.database(target.path) as self._entry, stop_on_signals(self.stop):
-            self._entry.about_to_change(target.path, target.origin, makes=self._verb == "applied")
-            steps = Steps(self._report, self._entry)
-            runner = target.runner(
-                self._scope, lock_timeout=self._lock_timeout, backup=self._backup, should_stop=self.stop, observers=[steps]
-            )
-            whole = readable = False
+        steps = Steps(self._report, entry)
+        runner = self._target.runner(
+            self._scope, lock_timeout=self._lock_timeout, backup=self._backup, should_stop=self.stop, observers=[steps]
+        )
+        entry.about_to_change(self._target.path, self._target.origin, makes=self._verb == "applied")
+        whole = readable = False
+        with stop_on_signals(self.stop):
             try:
                 yield runner
                 whole = readable = True
@@ -145,18 +144,22 @@ class _Change:
             finally:
                 if self.stop.asked():
                     self._report.exit_with(self.stop.exit_code)
-                self._entry.changed(self._verb, list(dict.fromkeys(steps.refs)), runner, whole=whole)
+                entry.changed(self._verb, list(dict.fromkeys(steps.refs)), runner, whole=whole)
                 if readable:  # else it would be waited for again
-                    self._entry.status_now(runner)
+                    entry.status_now(runner)
 
-    def ask(self, what: str, plan: Plan, *, yes: bool) -> None:
+    def ask(self, entry: Entry, what: str, plan: Plan, *, yes: bool) -> None:
         """Somebody agreed to the plan, or there is nothing to agree to."""
         if not plan.steps or yes:
             return
-        self._entry.announce()
+        entry.announce()
         self.stop.raising = True  # a prompt waits for ever, and nothing is at work that a signal could tear
         try:
-            confirm(f"{what} {', '.join(step.ref for step in plan.steps)} in {self._target.path}")
+            snapshot = "a snapshot is taken first" if self._backup else "no snapshot is taken"
+            confirm(
+                f"{what} {', '.join(step.ref for step in plan.steps)} in {self._target.path}",
+                f"Data in the tables and columns that they made may be lost; {snapshot}.",
+            )
         except Stopped as stopped:
             raise RunStopped(str(self._target.path)) from stopped
         finally:

@@ -50,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if sys.stdout is not None:  # it may have been closed before the start
             sys.stdout.flush()
     except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
+        from homie_migrations_core.cli.output import say_error
+
+        say_error("Stopped.")
         code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end

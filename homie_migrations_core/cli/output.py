@@ -100,9 +100,9 @@ def usage_error(problem: Exception, *, as_json: bool) -> int:
     return int(getattr(problem, "exit_code", 2))
 
 
-def confirm(question: str) -> None:
+def confirm(question: str, note: str) -> None:
     """
-    Somebody said yes on the terminal.
+    Somebody said yes on the terminal. `note` is what they should know before.
 
     Raises:
         NobodyToAsk: There is no terminal.
@@ -113,7 +113,7 @@ def confirm(question: str) -> None:
     import typer
 
     try:
-        agreed = typer.confirm(f"{question[0].upper()}{question[1:]}. Go on?", err=True)
+        agreed = typer.confirm(f"{question[0].upper()}{question[1:]}. {note} Go on?", err=True)
     except typer.Abort:  # the end of the input is no yes
         say_error("")
         agreed = False
@@ -124,7 +124,7 @@ def confirm(question: str) -> None:
 class Steps:
     """The observer that says what a run does, as it does it."""
 
-    def __init__(self, report: Report, entry: _Entry) -> None:
+    def __init__(self, report: Report, entry: Entry) -> None:
         self._report, self._entry = report, entry
         self._progress = _Progress(shown=report.for_people and is_terminal(sys.stderr))
         self.refs: list[str] = []
@@ -228,14 +228,16 @@ class Report:
         self._codes: set[int] = set()
         self._broken: set[tuple[str | None, str | None, str]] = set()
         self._said: set[tuple[str | None, str | None, str]] = set()
-        self._log = log_on_stderr(verbose=verbose)
+        self._around = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        self._log.__enter__()
+        self._around.enter_context(log_on_stderr(verbose=self._verbose))
+        if self.as_json:  # what a migration or a plugin prints is no part of the document
+            self._around.enter_context(contextlib.redirect_stdout(sys.stderr))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, where: TracebackType | None) -> None:
-        self._log.__exit__(None, None, None)
+        self._around.close()
         if isinstance(problem, Exception):
             self.failed(problem)
         elif isinstance(problem, KeyboardInterrupt):
@@ -344,9 +346,9 @@ class Report:
             say(f"{indent}{line}".rstrip())
 
     @contextlib.contextmanager
-    def database(self, path: Path) -> Iterator[_Entry]:
+    def database(self, path: Path) -> Iterator[Entry]:
         """What is said about one database. An error in it ends its part, not the command."""
-        entry = _Entry(self, path)
+        entry = Entry(self, path)
         self._document["databases"].append(entry.document)
         try:
             yield entry
@@ -356,7 +358,7 @@ class Report:
                 entry.document["state"] = "foreign"
 
 
-class _Entry:
+class Entry:
     """One database in a report."""
 
     def __init__(self, report: Report, path: Path) -> None:

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from homie_migrations_core import locations
-from homie_migrations_core.errors import FolderUnusable, NothingInstalled, PackBroken, PackInvalid, UnknownPack, UsageProblem
+from homie_migrations_core.errors import (
+    DatabaseNotReachable,
+    FolderUnusable,
+    NothingInstalled,
+    PackBroken,
+    PackInvalid,
+    UnknownPack,
+    UsageProblem,
+)
 from homie_migrations_core.model import BrokenPack, MigrationPack
 from homie_migrations_core.naming import is_pack_name, split_ref
 from homie_migrations_core.plugins import Collected, collect
@@ -35,6 +43,8 @@ class Target:
         """The front desk for it."""
         if not lock_timeout >= 0:  # not-a-number is not either
             raise UsageProblem(f"Nothing was done: --lock-timeout {lock_timeout:g} is no time to wait. Give seconds, 0 or more.")
+        if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):  # opening a pipe would wait for ever
+            raise DatabaseNotReachable(str(self.path), "it is a pipe or a device, not a file", "Name the database file.")
         return MigrationRunner(
             self.path,
             self.packs,

@@ -69,8 +69,13 @@ def glance(path: str, sql: str) -> tuple[list[str], list[tuple[object, ...]]] | 
 
     None where anything stands in the way: the callers then take the long road, which can wait and explain.
     """
+    # A pipe would keep SQLite waiting for ever; a journal may be one that has to be rolled back, and that is told.
+    if not os.path.isfile(path) or os.path.exists(path + "-journal"):
+        return None
+    if not os.access(path, os.W_OK):
+        return None  # SQLite would open it for reading, and for a WAL leave two files that it may not remove again
     try:
-        connection = sqlite3.connect(uri(path, "mode=rw"), 0.0, uri=True, isolation_level=None)
+        connection = sqlite3.connect(uri(path, "mode=rw"), timeout=0.0, uri=True, isolation_level=None)
     except sqlite3.Error:
         return None
     try:
@@ -82,7 +87,7 @@ def glance(path: str, sql: str) -> tuple[list[str], list[tuple[object, ...]]] | 
         connection.close()
 
 
-def read(path: str, look: Callable[[sqlite3.Connection], T], *, lock_timeout: float) -> T:
+def read(path: str, look: Callable[[sqlite3.Connection], T], *, lock_timeout: float, stop: StopRequest | None = None) -> T:
     """
     What `look` says about the file, which stays as it is: no byte is changed and no file made.
 
@@ -90,15 +95,20 @@ def read(path: str, look: Callable[[sqlite3.Connection], T], *, lock_timeout: fl
 
     Raises:
         LockTimeout: It was busy for longer than `lock_timeout` seconds.
+        Stopped: `stop` asked for it while it waited.
         DatabaseInterrupted: A killed process left a journal that a reader must not roll back.
         DatabaseUnusable: The file can't be read as a database; its classes say why.
     """
     deadline = time.monotonic() + lock_timeout
     while True:
+        if stop is not None and stop.asked():
+            raise Stopped
         try:
             before = _quiet_state(path)
             at_rest = before is not None and _is_wal_at_rest(path)
-            connection = sqlite3.connect(uri(path, "immutable=1" if at_rest else "mode=ro"), SLICE, uri=True, isolation_level=None)
+            connection = sqlite3.connect(
+                uri(path, "immutable=1" if at_rest else "mode=ro"), timeout=SLICE, uri=True, isolation_level=None
+            )
             try:
                 found = look(connection)
             finally:
@@ -134,7 +144,7 @@ def _is_wal_at_rest(path: str) -> bool:
 
     Without locks there is no WAL, so SQLite refuses exactly these files (https://sqlite.org/uri.html, `nolock`).
     """
-    connection = sqlite3.connect(uri(path, "mode=ro&nolock=1"), SLICE, uri=True, isolation_level=None)
+    connection = sqlite3.connect(uri(path, "mode=ro&nolock=1"), timeout=SLICE, uri=True, isolation_level=None)
     try:
         connection.execute("PRAGMA schema_version")
     except sqlite3.Error as error:
@@ -154,8 +164,8 @@ class Writer:
     One database file, open for change, for one run. Use it from one thread, and close it.
 
     Commits are durable when `commit` returns: `synchronous` is EXTRA, and a rollback journal is truncated
-    rather than deleted for the length of the run, which costs no sync of the folder
-    (https://sqlite.org/pragma.html#pragma_synchronous). WAL stays WAL.
+    rather than deleted for the length of the run, so that a commit syncs the journal's end in place of its
+    folder, which is the cheaper of the two (https://sqlite.org/pragma.html#pragma_synchronous). WAL stays WAL.
     """
 
     def __init__(
@@ -200,10 +210,12 @@ class Writer:
         if self._connection is None:
             from homie_migrations_core.sqlite.guard import GuardedConnection
 
+            if os.path.exists(self.path) and not os.access(self.path, os.W_OK):
+                raise _not_writable(self.path, "this user has no right to")  # before a snapshot of it is taken in vain
             self._version = None
             self._connection = sqlite3.connect(
                 uri(self.path, "mode=rwc" if self._create else "mode=rw"),
-                SLICE,
+                timeout=SLICE,
                 uri=True,
                 isolation_level=None,
                 cached_statements=0,
@@ -248,7 +260,9 @@ class Writer:
             except sqlite3.Error as error:
                 if not (is_busy(error) and self.connection.in_transaction):
                     raise CommitFailed(str(error)) from error
-                if time.monotonic() >= deadline or self._stop.asked():
+                if self._stop.asked():
+                    raise Stopped from error
+                if time.monotonic() >= deadline:
                     self.rollback()
                     raise LockTimeout(
                         self.path, self._lock_timeout, "committing to", "A reader has not finished its SELECT; nothing was kept."

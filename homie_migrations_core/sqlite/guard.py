@@ -118,6 +118,7 @@ class GuardedConnection(sqlite3.Connection):
         self._isolation_level: str | None = ""
         self._autocommit: Any = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, which 3.11 has no name for
         self._pragmas: set[str] = set()
+        self._limits: list[tuple[int, int]] = []
         self._undo: list[Callable[[], object]] = []
         self._beyond_undo: list[str] = []
         self._temporary = False
@@ -157,6 +158,8 @@ class GuardedConnection(sqlite3.Connection):
             sqlite3.Cursor.close(each) if isinstance(each, sqlite3.Cursor) else each.close()
         self._left_open.clear()
         self.row_factory, self.text_factory = None, str
+        for category, before in reversed(self._limits):
+            super().setlimit(category, before)
         if "busy_timeout" in self._pragmas:  # the runner waits in slices of its own
             self.speak(f"PRAGMA busy_timeout={self._timeout_ms}")
 
@@ -521,7 +524,7 @@ class GuardedConnection(sqlite3.Connection):
 
     def setlimit(self, category: int, limit: int, /) -> int:
         before = super().setlimit(category, limit)
-        self._undo.append(lambda: sqlite3.Connection.setlimit(self, category, before))
+        self._limits.append((category, before))
         return before
 
     def set_trace_callback(self, callback: Any, /) -> None:
@@ -530,23 +533,27 @@ class GuardedConnection(sqlite3.Connection):
     def create_function(self, name: str, narg: int, func: Any, **kwargs: Any) -> None:
         self._note_function(name, narg)
         super().create_function(name, narg, func and self._heard(func), **kwargs)
-        self._undo.append(lambda: sqlite3.Connection.create_function(self, name, narg, None))
+        self._undo.append(lambda: self._forget_function(name, narg))
 
     def create_aggregate(self, name: str, n_arg: int, aggregate_class: Any) -> None:
         self._note_function(name, n_arg)
         super().create_aggregate(name, n_arg, aggregate_class)
-        self._undo.append(lambda: sqlite3.Connection.create_aggregate(self, name, n_arg, None))  # type: ignore[arg-type]
+        self._undo.append(lambda: self._forget_function(name, n_arg))
 
     def create_window_function(self, name: str, num_params: int, aggregate_class: Any, /) -> None:
         self._note_function(name, num_params)
         super().create_window_function(name, num_params, aggregate_class)
-        self._undo.append(lambda: sqlite3.Connection.create_window_function(self, name, num_params, None))
+        self._undo.append(lambda: self._forget_function(name, num_params))
 
     def create_collation(self, name: str, callback: Any, /) -> None:
         if name.upper() in _BUILT_IN_COLLATIONS:
             self._beyond_undo.append(f"the collation {name}, which SQLite has itself")
         super().create_collation(name, callback and self._heard(callback))
         self._undo.append(lambda: sqlite3.Connection.create_collation(self, name, None))
+
+    def _forget_function(self, name: str, arguments: int) -> None:
+        # Of the three calls that make functions only this one can take them back, of whichever kind.
+        super().create_window_function(name, arguments, None)
 
     def _note_function(self, name: str, arguments: int) -> None:
         built_in = self.speak(

@@ -46,7 +46,7 @@ def take_snapshot(path: str, records: Sequence[Record], now: datetime, stop: Sto
         for left in _automatic(path, _AUTOMATIC + _TEMPORARY):
             if left != temporary:  # a killed process left it: who holds the write lock is alone here
                 _discard(left)
-        source = sqlite3.connect(uri(path, "mode=ro"), SLICE, uri=True, isolation_level=None)
+        source = sqlite3.connect(uri(path, "mode=ro"), timeout=SLICE, uri=True, isolation_level=None)
         try:
             _copy(source, temporary, stop)
             _check(source, temporary)
@@ -99,7 +99,7 @@ def _copy(source: sqlite3.Connection, target: Path, stop: StopRequest) -> None:
         if stop.asked():
             raise Stopped
 
-    copy = sqlite3.connect(uri(os.fspath(target), "mode=rw"), SLICE, uri=True, isolation_level=None)
+    copy = sqlite3.connect(uri(os.fspath(target), "mode=rw"), timeout=SLICE, uri=True, isolation_level=None)
     try:
         copy.execute("PRAGMA synchronous=OFF")  # synced once, at the end
         copy.execute("PRAGMA journal_mode=OFF")
@@ -122,7 +122,7 @@ def _check(source: sqlite3.Connection, target: Path) -> None:
     syncing.start()
     try:
         # Nobody else knows this file, so it needs no lock, no -wal and no -shm.
-        copy = sqlite3.connect(uri(os.fspath(target), "immutable=1"), SLICE, uri=True, isolation_level=None)
+        copy = sqlite3.connect(uri(os.fspath(target), "immutable=1"), timeout=SLICE, uri=True, isolation_level=None)
         try:
             for question in ("PRAGMA page_count", "PRAGMA freelist_count", "SELECT * FROM sqlite_schema", "PRAGMA quick_check"):
                 answer = _answer(copy, question)

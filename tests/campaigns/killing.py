@@ -45,7 +45,9 @@ def prepare(folder: Path, journal_mode: str) -> tuple[Path, MigrationPack]:
     pack.mkdir()
     for version, (name, body) in enumerate(BODIES.items(), start=1):
         indented = "".join(f"    {line}\n" for line in body.strip().splitlines())
-        (pack / f"{name}.py").write_text(f"def get_migration_version():\n    return {version}\n\n\ndef apply_migration(conn):\n{indented}")
+        (pack / f"{name}.py").write_text(
+            f"def get_migration_version():\n    return {version}\n\n\ndef apply_migration(conn):\n{indented}"
+        )
     database = folder / "prepared.db"
     connection = sqlite3.connect(database, isolation_level=None)
     connection.execute(f"PRAGMA journal_mode = {journal_mode}")
@@ -73,14 +75,20 @@ def state(path: Path) -> tuple[str, int]:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         digest = hashlib.sha256()
-        schema = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE name <> 'schema_migrations' ORDER BY 1, 2").fetchall()
+        schema = connection.execute(
+            "SELECT type, name, sql FROM sqlite_master WHERE name <> 'schema_migrations' ORDER BY 1, 2"
+        ).fetchall()
         for kind, name, sql in schema:
             digest.update(repr((kind, name, sql)).encode())
             if kind == "table" and not name.startswith("sqlite_"):
                 for row in connection.execute(f'SELECT * FROM "{name}" ORDER BY 1'):
                     digest.update(repr(row).encode())
         tracked = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_migrations'").fetchone()
-        recorded = connection.execute("SELECT count(*), coalesce(max(version), 0) FROM schema_migrations").fetchone() if tracked else (0, 0)
+        recorded = (
+            connection.execute("SELECT count(*), coalesce(max(version), 0) FROM schema_migrations").fetchone()
+            if tracked
+            else (0, 0)
+        )
         assert recorded[0] == recorded[1], recorded
         return digest.hexdigest(), recorded[0]
     finally:
@@ -136,7 +144,9 @@ def main() -> None:
         os.close(said)
         counts["kills"] += 1
         counts["in_time"] += os.WIFSIGNALED(status)
-        counts["left_journal"] += any(Path(f"{path}{suffix}").exists() and os.path.getsize(f"{path}{suffix}") for suffix in ("-journal", "-wal"))
+        counts["left_journal"] += any(
+            Path(f"{path}{suffix}").exists() and os.path.getsize(f"{path}{suffix}") for suffix in ("-journal", "-wal")
+        )
         found = state(path)
         assert found in boundaries, f"between two boundaries: {found[1]} recorded, seed {seed}"
         counts["boundaries"][found[1]] += 1

@@ -737,26 +737,6 @@ def test_a_cancel_that_comes_too_late_leaves_nothing_open(data: Path, monkeypatc
     assert recorded(data / FILE) == [ONE]
 
 
-def test_a_failure_of_a_run_that_was_being_stopped_is_logged(
-    data: Path, tmp_path: Path, install: Callable[..., Path], caplog: pytest.LogCaptureFixture
-) -> None:
-    go, marker = tmp_path / "go", tmp_path / "runs"
-    body = f"{waits_for(go)}\nraise ValueError('failed all the same')"
-    install("slow", {"001_fails.py": long_migration(marker, body)})
-
-    async def scene() -> None:
-        starting = asyncio.create_task(PathMemoryManager(data).start())
-        await until(marker.exists, starting)
-        starting.cancel()
-        await asyncio.sleep(0)
-        go.touch()
-        with pytest.raises(asyncio.CancelledError):
-            await starting
-
-    asyncio.run(scene())
-    assert "failed all the same" in caplog.text
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ctrl_c_while_a_program_starts_undoes_the_run_before_the_program_ends(
     data: Path, tmp_path: Path, install: Callable[..., Path]

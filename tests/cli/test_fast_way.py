@@ -1,0 +1,179 @@
+"""`status` has two ways in, with and without Typer: nobody may see which one was taken."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from helpers import creates
+
+from homie_migrations_core.cli import entry, status
+from homie_migrations_core.cli.app import app, run
+
+
+def options_of_typer() -> dict[str, Any]:
+    """The options of `status`, by each of their names, as Typer's command has them."""
+    group = typer.main.get_command(app)
+    context = typer.Context(group)
+    migrations = group.get_command(context, "migrations")
+    command = migrations.get_command(context, "status")
+    assert all(hasattr(each, "opts") and each.param_type_name == "option" for each in command.params)
+    return {name: each for each in command.params for name in (*each.opts, *each.secondary_opts)}
+
+
+def test_both_ways_know_the_same_options():
+    """An option that only Typer knew would be slow; one that only the fast way knew would be undocumented."""
+    for name, option in options_of_typer().items():
+        value = [] if option.is_flag else ["2.5" if "timeout" in name else "x"]
+        parsed = entry.parse_status([name, *value])
+        assert parsed is not None, name
+        assert list(parsed) == [option.name], name
+        expected = True if option.is_flag else [*value] if option.multiple else 2.5 if value == ["2.5"] else "x"
+        assert parsed == {option.name: expected}, name
+
+
+def test_the_fast_way_knows_no_option_that_typer_does_not_know(monkeypatch):
+    import argparse
+
+    known: set[str] = set()
+    original = argparse.ArgumentParser.add_argument
+
+    def add_argument(self, *names, **options):
+        known.update(names)
+        return original(self, *names, **options)
+
+    monkeypatch.setattr(argparse.ArgumentParser, "add_argument", add_argument)
+    entry.parse_status([])
+    assert known == set(options_of_typer())
+
+
+def test_both_ways_have_the_same_defaults():
+    parameters = inspect.signature(status.show_status).parameters
+    options = {option.name: option.default for option in options_of_typer().values()}
+    assert options.keys() == parameters.keys()
+    for name, parameter in parameters.items():
+        assert (options[name] or None) == (parameter.default or None), name
+
+
+# {} is the folder of the scene
+LINES = [
+    "",
+    "--check",
+    "--json",
+    "--json --check",
+    "-q",
+    "--quiet --check",
+    "-v",
+    "-qv",
+    "-vq --check",
+    "--data-dir {}/data",
+    "--data-dir={}/data",
+    "--data-dir {}/nowhere --data-dir {}/data",
+    "--data-dir=",
+    "--data-dir {}/text.db",
+    "--data-dir {}/text.db --json",
+    "--pack file_organizer",
+    "--pack file_organizer --pack nobody",
+    "--pack nobody --json",
+    "--pack=",
+    "--database {}/homie_file_organizer.db",
+    "--database {}/homie_file_organizer.db --database {}/other.db",
+    "--database {}/text.db",
+    "--database {}/text.db -v",
+    "--database {}/text.db --json",
+    "--database=",
+    "--database",
+    "--database --json",
+    "--database -x",
+    "--database -1",
+    "--databas {}/x.db",
+    "--dir {}/tasks --database {}/x.db",
+    "--dir={}/tasks --database={}/x.db --json",
+    "--dir {}/tasks",
+    "--dir {}/tasks --database {}/x.db --pack other",
+    "--dir {}/bad --database {}/x.db",
+    "--dir {}/bad --database {}/x.db --json",
+    "--lock-timeout 0",
+    "--lock-timeout 1e1",
+    "--lock-timeout inf",
+    "--lock-timeout nan",
+    "--lock-timeout NaN",
+    "--lock-timeout -1",
+    "--lock-timeout=-1",
+    "--lock-timeout 1_0",
+    "--lock-timeout 0x10",
+    "--lock-timeout=",
+    "--lock-timeout soon",
+    "--lock-timeout soon --json",
+    "--lock-timeout true",
+    "--check=1",
+    "--check=true --json",
+    "--no-check",
+    "-q1",
+    "-qx",
+    "-x",
+    "--nonsense",
+    "--nonsense --json",
+    "everything",
+    "everything --json",
+    "--",
+    "-- --json",
+    "-- everything",
+    "--help",
+    "-h",
+    "-",
+    "--quiet=",
+    "--json=x",
+]
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    (tmp_path / "text.db").write_text("not a database " * 100)
+    for name, files in {"tasks": {"001_one.py": creates(1, "one")}, "bad": {"003destination.py": ""}}.items():
+        (tmp_path / name).mkdir()
+        for file_name, content in files.items():
+            (tmp_path / name / file_name).write_text(content)
+    return tmp_path
+
+
+def ended(call: Any) -> int:
+    try:
+        return int(call() or 0)
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line or "nothing")
+def test_both_ways_say_the_same_and_end_with_the_same_code(scene: Path, capfd, monkeypatch, line: str):
+    monkeypatch.setenv("HOMIE_DATA_DIR", str(scene / "data"))
+    arguments = ["migrations", "status", *(each.format(scene) for each in line.split())]
+
+    fast = (ended(lambda: entry.main(arguments)), *capfd.readouterr())
+    slow = (ended(lambda: run(arguments)), *capfd.readouterr())
+
+    if "-v" in line:  # which way was taken shows in a traceback, and nowhere else
+        fast, slow = [(code, out, err.splitlines()[-1:]) for code, out, err in (fast, slow)]
+    assert fast == slow
+
+
+def test_most_of_these_lines_take_the_fast_way():
+    """Otherwise the comparison above compares a thing with itself."""
+    assert sum(entry.parse_status(line.split()) is not None for line in LINES) >= 30
+
+
+def test_the_fast_way_needs_no_typer(homie_process, tmp_path: Path):
+    import subprocess
+
+    code = (
+        "import sys, atexit\n"
+        "from homie_migrations_core.cli.entry import main\n"
+        "atexit.register(lambda: print(sorted({name.partition('.')[0] for name in sys.modules} & {'typer', 'rich', 'click'})))\n"
+        f"main(['migrations', 'status', '--data-dir', {str(tmp_path)!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

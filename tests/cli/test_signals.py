@@ -1,0 +1,296 @@
+"""Ctrl-C and SIGTERM: they end a run within seconds, whatever it is doing, at the boundary before it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers import creates, query, recorded, run_sql, tables
+
+from homie_migrations_core import MigrationPack, MigrationRunner
+from homie_migrations_core.errors import RunStopped
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+SECONDS = 8
+"""How long a run may take to end: it is asked to within one, and this machine may be busy."""
+
+BODIES = {
+    "Python code": "for _ in range(10**6):\n        time.sleep(0.05)",
+    "Python code that swallows errors": """for _ in range(10**6):
+        try:
+            time.sleep(0.05)
+        except Exception:
+            pass""",
+    "one long call": "time.sleep(1000)",
+    "one long statement": """conn.execute(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO two SELECT i, NULL FROM n LIMIT -1 OFFSET 1"
+    )""",
+    "one long SELECT": """conn.execute(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n"
+    ).fetchone()""",
+    "many short statements": 'for i in range(10**9):\n        conn.execute("SELECT ?", (i,)).fetchall()',
+    "one long script": """conn.executescript(
+        "CREATE TABLE three (i); WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n;"
+    )""",
+}
+
+
+def endless(flag: Path, body: str, version: int = 2, function: str = "apply_migration") -> str:
+    other = "" if function == "apply_migration" else "def apply_migration(conn):\n    conn.execute('CREATE TABLE two (a, b)')\n"
+    return f"""
+import time
+from pathlib import Path
+
+def get_migration_version():
+    return {version}
+
+{other}
+def {function}(conn):
+    conn.execute("CREATE TABLE IF NOT EXISTS two (a, b)")
+    conn.execute("INSERT INTO one VALUES (2, 'must not stay')")
+    Path({str(flag)!r}).touch()
+    {body}
+"""
+
+
+def wait_for(condition: Callable[[], object], process) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def end(process, number: int) -> tuple[str, str]:
+    """Send the signal, and wait for the end."""
+    process.send_signal(number)
+    return process.communicate(timeout=SECONDS)
+
+
+class Scene:
+    def __init__(self, tmp_path: Path, homie) -> None:
+        self.folder, self.database, self.flag = tmp_path / "tasks", tmp_path / "homie_tasks.db", tmp_path / "begun"
+        self.folder.mkdir()
+        (self.folder / "001_one.py").write_text(creates(1, "one"))
+        self.options = ("--dir", self.folder, "--database", self.database, "--no-backup")
+        assert homie("apply", *self.options).code == 0
+        run_sql(self.database, "INSERT INTO one VALUES (1, 'must stay')")
+
+    def add(self, name: str, content: str) -> None:
+        (self.folder / name).write_text(content)
+
+    def is_at_the_old_boundary(self) -> bool:
+        assert recorded(self.database) == ["tasks:001_one"]
+        assert tables(self.database) == {"one"}
+        assert query(self.database, "SELECT * FROM one") == [(1, "must stay")]
+        assert query(self.database, "PRAGMA integrity_check") == [("ok",)]
+        assert {path.name for path in self.database.parent.iterdir()} <= {"tasks", "homie_tasks.db", "begun"}
+        return True
+
+
+@pytest.fixture
+def scene(tmp_path: Path, homie) -> Scene:
+    """A database at 1, with a row in it."""
+    return Scene(tmp_path, homie)
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_a_signal_undoes_the_running_migration_and_ends_the_run(started, scene: Scene, body: str, number: int, code: int):
+    scene.add("002_two.py", endless(scene.flag, body))
+    process = started("apply", *scene.options)
+    wait_for(scene.flag.exists, process)
+
+    out, err = end(process, number)
+
+    assert process.returncode == code, err
+    assert "tasks:002_two was undone" in err
+    assert len(err.splitlines()) == 1
+    assert "applied tasks" not in out
+    assert scene.is_at_the_old_boundary()
+
+
+@pytest.mark.parametrize("function", ["verify_migration"])
+def test_a_signal_during_verification_undoes_it_too(started, scene: Scene, function: str):
+    scene.add("002_two.py", endless(scene.flag, BODIES["Python code"], function=function))
+    process = started("apply", *scene.options)
+    wait_for(scene.flag.exists, process)
+    end(process, signal.SIGTERM)
+    assert process.returncode == 143
+    assert scene.is_at_the_old_boundary()
+
+
+def test_a_signal_during_a_rollback_leaves_the_migration_applied(started, homie, scene: Scene):
+    scene.add("002_two.py", endless(scene.flag, "time.sleep(1000)", function="rollback_migration"))
+    assert homie("apply", *scene.options).code == 0
+    process = started("rollback", "tasks", *scene.options, "--yes")
+    wait_for(scene.flag.exists, process)
+    _, err = end(process, signal.SIGINT)
+    assert process.returncode == 130
+    assert "tasks:002_two was undone" in err
+    assert recorded(scene.database) == ["tasks:001_one", "tasks:002_two"]
+    assert query(scene.database, "SELECT * FROM one") == [(1, "must stay")]
+
+
+def test_a_signal_in_a_long_statement_of_an_sql_file(started, scene: Scene):
+    scene.add(
+        "002_two.sql",
+        "CREATE TABLE two (i);\nWITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n;\n",
+    )
+    process = started("apply", *scene.options)
+    journal = scene.database.with_name(scene.database.name + "-journal")
+    wait_for(lambda: journal.exists() and journal.stat().st_size, process)
+    end(process, signal.SIGINT)
+    assert process.returncode == 130
+    assert scene.is_at_the_old_boundary()
+
+
+def test_a_signal_in_wal_mode(started, scene: Scene):
+    run_sql(scene.database, "PRAGMA journal_mode=WAL")
+    scene.add("002_two.py", endless(scene.flag, BODIES["one long statement"]))
+    process = started("apply", *scene.options)
+    wait_for(scene.flag.exists, process)
+    end(process, signal.SIGTERM)
+    assert process.returncode == 143
+    assert recorded(scene.database) == ["tasks:001_one"]
+    assert query(scene.database, "SELECT * FROM one") == [(1, "must stay")]
+
+
+def test_what_was_committed_before_stays_and_the_next_run_goes_on(started, homie, scene: Scene):
+    scene.add("002_more.py", creates(2, "more"))
+    scene.add("003_two.py", endless(scene.flag, "time.sleep(1000)", version=3))
+    process = started("apply", *scene.options, "--json")
+    wait_for(scene.flag.exists, process)
+    out, _ = end(process, signal.SIGINT)
+    document = json.loads(out)
+    assert process.returncode == 130
+    assert document["error"]["code"] == "run_stopped"
+    assert document["databases"][0]["applied"] == ["tasks:002_more"]
+    assert recorded(scene.database) == ["tasks:001_one", "tasks:002_more"]
+
+    scene.add("003_two.py", creates(3, "two"))
+    assert homie("apply", *scene.options).code == 0
+    assert recorded(scene.database)[-1] == "tasks:003_two"
+
+
+def test_a_new_database_that_was_interrupted_holds_nothing(started, homie, scene: Scene, tmp_path: Path):
+    scene.add("002_two.py", endless(scene.flag, "time.sleep(1000)"))
+    new = tmp_path / "new.db"
+    process = started("apply", "--dir", scene.folder, "--database", new)
+    wait_for(scene.flag.exists, process)
+    end(process, signal.SIGTERM)
+    assert process.returncode == 143
+    assert not new.exists() or query(new, "SELECT * FROM sqlite_schema") == []
+    assert homie("status", "--dir", scene.folder, "--database", new).out.startswith(f"{new}: new")
+
+
+def test_after_a_signal_no_further_database_is_begun(started, scene: Scene, tmp_path: Path):
+    scene.add("002_two.py", endless(scene.flag, "time.sleep(1000)"))
+    other = tmp_path / "other.db"
+    process = started("apply", *scene.options, "--database", other)
+    wait_for(scene.flag.exists, process)
+    end(process, signal.SIGINT)
+    assert process.returncode == 130
+    assert not other.exists()
+
+
+# --- while others hold the file -------------------------------------------------------------------------------
+
+
+def has_open(process, path: Path) -> bool:
+    try:
+        descriptors = list(Path(f"/proc/{process.pid}/fd").iterdir())
+        return any(os.readlink(each) == str(path) for each in descriptors)
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def locked(scene: Scene):
+    """Somebody else is in the middle of a change."""
+    connections: list[sqlite3.Connection] = []
+
+    def lock(how: str) -> None:
+        connections.append(sqlite3.connect(scene.database, isolation_level=None))
+        connections[-1].execute(f"BEGIN {how}")
+
+    yield lock
+    for each in connections:
+        each.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux says which files a process has open")
+@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
+def test_a_signal_ends_the_wait_for_a_lock(started, scene: Scene, locked, how: str, number: int, code: int):
+    scene.add("002_two.py", creates(2, "two"))
+    locked(how)
+    process = started("apply", *scene.options, "--lock-timeout", "60")
+    wait_for(lambda: has_open(process, scene.database), process)
+
+    out, err = end(process, number)
+
+    assert process.returncode == code, err
+    assert "applied" not in out
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux says which files a process has open")
+@pytest.mark.parametrize("command", ["status", "plan", "history"])
+def test_ctrl_c_ends_a_command_that_waits_to_read(started, scene: Scene, locked, command: str):
+    locked("EXCLUSIVE")
+    process = started(command, *scene.options[:4], "--lock-timeout", "60")
+    wait_for(lambda: has_open(process, scene.database), process)
+    out, err = end(process, signal.SIGINT)
+    assert process.returncode == 130
+    assert (out, err) == ("", "Stopped.\n")
+
+
+def test_the_librarys_should_stop_ends_the_wait_to_read_too(scene: Scene, locked):
+    scene.add("002_two.py", creates(2, "two"))
+    locked("EXCLUSIVE")
+    asked_at = time.monotonic() + 0.3
+    pack = MigrationPack("tasks", scene.folder)
+    runner = MigrationRunner(scene.database, [pack], lock_timeout=2.0, should_stop=lambda: time.monotonic() > asked_at)
+    with pytest.raises(RunStopped):
+        runner.apply()
+
+
+def test_a_lock_that_stays_is_told_after_the_time_out(homie, scene: Scene, locked):
+    scene.add("002_two.py", creates(2, "two"))
+    locked("EXCLUSIVE")
+    for command in ("status", "plan", "history", "apply"):
+        given = scene.options if command == "apply" else scene.options[:4]
+        said = homie(command, *given, "--lock-timeout", "0.2", "--json")
+        assert said.code == 1
+        assert said.json["error"]["code"] == "lock_timeout"
+        assert "after 0.2 s" in said.err
+        assert len(said.err.splitlines()) == 1
+
+
+def test_reading_is_not_held_up_by_a_writer_at_work(homie, scene: Scene, locked):
+    locked("IMMEDIATE")
+    assert homie("status", *scene.options[:4], "--lock-timeout", "0").code == 0
+
+
+def test_a_run_that_must_wait_waits_and_goes_on(started, scene: Scene, locked):
+    scene.add("002_two.py", creates(2, "two"))
+    connection = sqlite3.connect(scene.database, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        process = started("apply", *scene.options, "-v")
+        assert process.stderr.readline() == f"Waiting for another process that writes to {scene.database}.\n"
+        connection.execute("ROLLBACK")
+        process.communicate(timeout=30)
+    finally:
+        connection.close()
+    assert process.returncode == 0
+    assert recorded(scene.database) == ["tasks:001_one", "tasks:002_two"]

@@ -1,0 +1,175 @@
+"""Who is at the other end: a terminal, a pipe, a pipe that broke, nobody."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import creates, recorded
+
+ESCAPE = "\x1b"
+
+
+@pytest.fixture
+def options(homie, tmp_path: Path) -> tuple[object, ...]:
+    """A database with one of two migrations applied."""
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    (folder / "001_one.py").write_text(creates(1, "one"))
+    (folder / "002_a_name_that_is_longer_than_most_names_of_migrations.py").write_text(creates(2, "two"))
+    given = ("--dir", folder, "--database", tmp_path / "homie_tasks.db")
+    assert homie("apply", *given, "--to", "tasks:1").code == 0
+    return given
+
+
+def test_a_pipe_gets_plain_lines(homie_process, options):
+    for command in ("status", "plan", "history", "packs", "apply"):
+        given = () if command == "packs" else (*options, "--no-backup") if command == "apply" else options
+        said = homie_process(command, *given, env={**os.environ, "TERM": "xterm-256color"})
+        assert said.code == 0
+        assert said.out
+        assert (said.out + said.err).isascii()
+        assert ESCAPE not in said.out + said.err
+        assert said.out == "".join(f"{line.rstrip()}\n" for line in said.out.splitlines())
+
+
+def test_a_terminal_gets_a_table_with_heads_and_colours(on_a_terminal, options):
+    terminal = on_a_terminal("status", *options)
+    assert terminal.ended() == 0
+    assert re.search(r"state\s+migration\s+applied at \(UTC\)", re.sub(r"\x1b\[[0-9;]*m", "", terminal.seen))
+    assert f"{ESCAPE}[32mapplied" in terminal.seen
+    assert f"{ESCAPE}[33mpending" in terminal.seen
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "a dumb terminal"])
+def test_colours_are_left_out_on_request(on_a_terminal, options, environment):
+    terminal = on_a_terminal("status", *options, **environment)
+    assert terminal.ended() == 0
+    assert "applied at (UTC)" in re.sub(r"\x1b\[[0-9;]*m", "", terminal.seen)
+    assert not re.search(r"\x1b\[(\d+;)*3\d", terminal.seen), terminal.seen
+
+
+def test_a_narrow_terminal_loses_no_part_of_a_name(on_a_terminal, options):
+    terminal = on_a_terminal("status", *options, width=40, NO_COLOR="1")
+    assert terminal.ended() == 0
+    letters = re.sub(r"\x1b\[[0-9;]*m|\s", "", terminal.seen)
+    assert "002_a_name_that_is_longer_than_most_names_of_migrations" in letters
+
+
+@pytest.mark.parametrize("command", ["packs", "history"])
+def test_the_other_lists_are_tables_on_a_terminal_too(on_a_terminal, options, command):
+    terminal = on_a_terminal(command, *(options if command == "history" else ()), NO_COLOR="1", TERM="dumb")
+    assert terminal.ended() == 0
+    assert ("distribution" if command == "packs" else "took") in terminal.seen
+
+
+def test_json_on_a_terminal_is_json_without_colours(on_a_terminal, options):
+    import json
+
+    terminal = on_a_terminal("status", *options, "--json")
+    assert terminal.ended() == 0
+    assert json.loads(terminal.seen)["databases"][0]["state"] == "pending"
+
+
+# --- what takes long is shown ---------------------------------------------------------------------------------
+
+WAITS = """
+import os, time
+from pathlib import Path
+from homie_migrations_core import track
+
+def get_migration_version():
+    return 3
+
+def apply_migration(conn):
+    for _ in track(range(1000)):
+        time.sleep(0.05)
+        if Path({flag!r}).exists():
+            break
+"""
+
+
+def test_what_takes_longer_than_a_second_is_shown_on_a_terminal(on_a_terminal, options, tmp_path: Path):
+    (tmp_path / "tasks" / "003_long.py").write_text(WAITS.format(flag=str(tmp_path / "enough")))
+    terminal = on_a_terminal("apply", *options, "--no-backup")
+    terminal.until("applying tasks:003_long: ")
+    terminal.until(" of 1000, ")
+    (tmp_path / "enough").touch()
+    assert terminal.ended() == 0
+    assert "applied tasks:003_long" in terminal.seen
+
+
+def test_waiting_for_another_program_is_shown_on_a_terminal(on_a_terminal, options, tmp_path: Path):
+    other = sqlite3.connect(tmp_path / "homie_tasks.db", isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        terminal = on_a_terminal("apply", *options, "--no-backup")
+        terminal.until("waiting for other programs")
+    finally:
+        other.close()
+    assert terminal.ended() == 0
+    assert len(recorded(tmp_path / "homie_tasks.db")) == 2
+
+
+def test_nothing_of_that_reaches_a_pipe(started, options, tmp_path: Path):
+    (tmp_path / "tasks" / "003_long.py").write_text(WAITS.format(flag=str(tmp_path / "enough")))
+    process = started("apply", *options, "--no-backup")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=2.5)  # longer than the time after which a terminal would be told
+    (tmp_path / "enough").touch()
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    assert "applying" not in out
+
+
+# --- a reader that goes away -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["status", "plan", "history", "packs"])
+@pytest.mark.parametrize("how", [(), ("--json",), ("--help",)], ids=["text", "json", "help"])
+def test_a_broken_pipe_is_quiet(started, options, command, how):
+    read, write = os.pipe()
+    os.close(read)
+    process = started(command, *(() if command == "packs" else options), *how, stdout=write)
+    os.close(write)
+    _, err = process.communicate(timeout=30)
+    assert err == ""
+    assert process.returncode in (0, 1)
+
+
+def test_a_broken_pipe_does_not_stop_the_work_nor_turn_it_into_a_failure(started, options, tmp_path: Path):
+    read, write = os.pipe()
+    os.close(read)
+    process = started("apply", *options, "--no-backup", stdout=write)
+    os.close(write)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    assert len(recorded(tmp_path / "homie_tasks.db")) == 2
+
+
+def test_a_broken_pipe_for_errors_is_quiet_too(started, options):
+    read, write = os.pipe()
+    os.close(read)
+    process = started("status", "--database", "/", stderr=write)
+    os.close(write)
+    assert process.communicate(timeout=30)[0] == ""
+    assert process.returncode == 2
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["status", "apply", "rollback"])
+def test_closed_streams_are_no_crash(options, tmp_path: Path, closed, command):
+    given = [str(each) for each in (*(["tasks"] if command == "rollback" else []), *options)]
+    line = [sys.executable, "-m", "homie_migrations_core", "migrations", command, *given]
+    if command != "status":
+        line.append("--no-backup")
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *line], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert ended.returncode == (2 if command == "rollback" else 0)
+    assert "Traceback" not in ended.stderr

@@ -1,0 +1,96 @@
+"""What every test stands on: no real data folder, and distributions as pip would leave them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_real_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whatever a test forgets to say, it can't reach the databases of the person who runs it."""
+    home = tmp_path_factory.getbasetemp() / "home"
+    home.mkdir(exist_ok=True)
+    for name in ("HOME", "USERPROFILE", "LOCALAPPDATA", "APPDATA"):
+        monkeypatch.setenv(name, str(home))
+    for name in ("HOMIE_DATA_DIR", "XDG_DATA_HOME", "NO_COLOR", "FORCE_COLOR", "PYTHONPATH"):
+        monkeypatch.delenv(name, raising=False)
+
+
+class Installed:
+    """Distributions in a folder of their own that is on `sys.path`, as pip would leave them."""
+
+    def __init__(self, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.site, self._monkeypatch = site, monkeypatch
+        site.mkdir()
+        monkeypatch.syspath_prepend(str(site))
+        monkeypatch.setenv("PYTHONPATH", str(site))  # for processes
+
+    def pack(
+        self,
+        name: str,
+        files: dict[str, str],
+        *,
+        database: str = "",
+        version: str = "1.0",
+        distribution: str | None = None,
+        entry_point: str | None = None,
+        more: str = "",
+    ) -> Path:
+        """A distribution with one pack; the folder of its migrations. `more` is appended to its plugin module."""
+        module = f"{distribution or name}_plugin".replace("-", "_")
+        folder = self.site / module / "migrations"
+        folder.mkdir(parents=True)
+        for file_name, content in {"__init__.py": "", **files}.items():
+            (folder / file_name).write_text(content, encoding="utf-8")
+        code = f"""
+            from pathlib import Path
+            from homie_migrations_core import MigrationPack, hookimpl
+
+            @hookimpl
+            def homie_migration_packs():
+                return MigrationPack({name!r}, "{module}.migrations", {database!r})
+        """
+        self.distribution(
+            distribution or f"{name}-dist",
+            {module: textwrap.dedent(code) + textwrap.dedent(more)},
+            {entry_point or name: module},
+            version,
+        )
+        return folder
+
+    def distribution(self, name: str, modules: dict[str, str], entry_points: dict[str, str], version: str = "1.0") -> None:
+        """A distribution with these packages (name → code of its `__init__`) and entry points."""
+        for module, code in modules.items():
+            (self.site / module).mkdir(exist_ok=True)
+            (self.site / module / "__init__.py").write_text(code, encoding="utf-8")
+            self._monkeypatch.delitem(sys.modules, module, raising=False)
+        info = self.site / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8")
+        lines = [f"{key} = {value}" for key, value in entry_points.items()]
+        (info / "entry_points.txt").write_text("\n".join(["[homie.migrations]", *lines, ""]), encoding="utf-8")
+        importlib.invalidate_caches()
+
+    def nothing_else(self) -> None:
+        """Hide the file organizer's pack, which is installed wherever these tests run."""
+        import homie_migrations_core.cli.change
+        import homie_migrations_core.cli.look  # noqa: F401
+
+        kept = [place for place in sys.path if not list(Path(place or os.curdir).glob("homie_file_organizer_migrations-*"))]
+        self._monkeypatch.setattr(sys, "path", kept)
+
+
+@pytest.fixture
+def installed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
+    """The distributions of one test, beside those of the environment. What they import is forgotten after it."""
+    before = set(sys.modules)
+    yield Installed(tmp_path_factory.mktemp("installed") / "site", monkeypatch)
+    for name in set(sys.modules) - before:
+        if "_plugin" in name:
+            del sys.modules[name]

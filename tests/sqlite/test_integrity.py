@@ -1,0 +1,402 @@
+"""What a migration breaks is found before its commit; what was broken before it is not its business."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from pathlib import Path
+
+import pytest
+from helpers import python_migration, query, recorded, run_sql, write_pack
+
+from homie_migrations_core import MigrationRunner
+from homie_migrations_core.errors import ForeignKeysViolated, MigrationFailed, SchemaLeftBroken
+
+MODES = ("delete", "wal")
+FAMILY = """
+CREATE TABLE parent (id INTEGER PRIMARY KEY, name TEXT);
+CREATE TABLE child (id INTEGER PRIMARY KEY, parent_id INTEGER REFERENCES parent (id) {action});
+INSERT INTO parent VALUES (1, 'one'), (2, 'two');
+INSERT INTO child VALUES (10, 1), (11, 1), (12, 2), (13, NULL);
+"""
+REBUILD = """
+CREATE TABLE new_parent (id INTEGER PRIMARY KEY, name TEXT NOT NULL DEFAULT '', added TEXT);
+INSERT INTO new_parent (id, name) SELECT id, name FROM parent;
+DROP TABLE parent;
+ALTER TABLE new_parent RENAME TO parent;
+"""
+WRONG_ORDER = """
+ALTER TABLE parent RENAME TO old_parent;
+CREATE TABLE parent (id INTEGER PRIMARY KEY, name TEXT, added TEXT);
+INSERT INTO parent (id, name) SELECT id, name FROM old_parent;
+DROP TABLE old_parent;
+"""
+
+
+class Scene:
+    def __init__(self, folder: Path, mode: str = "delete", schema: str = FAMILY.format(action="")) -> None:
+        self.path, self.folder, self._next = folder / "homie_p.db", folder / "pack", 1
+        run_sql(self.path, f"PRAGMA journal_mode={mode}; BEGIN; {schema}; COMMIT;")
+
+    def run(self, migration: str) -> None:
+        """Apply one more migration: a script, or Python if it mentions `conn`."""
+        suffix, content = ("py", python_migration(self._next, migration)) if "conn." in migration else ("sql", migration)
+        pack = write_pack(self.folder, "p", {f"{self._next:03}_step.{suffix}": content})
+        MigrationRunner(self.path, [pack], backup=False).apply()
+        self._next += 1
+
+    def refuses(self, migration: str, kind: type[MigrationFailed] = ForeignKeysViolated) -> str:
+        """The migration fails, and leaves all as it was; why it failed comes back."""
+        before = self.content
+        with pytest.raises(kind) as failed:
+            self.run(migration)
+        assert type(failed.value) is kind
+        assert self.content == before
+        return failed.value.found
+
+    @property
+    def content(self) -> list[str]:
+        connection = sqlite3.connect(self.path)
+        try:
+            return list(connection.iterdump())
+        finally:
+            connection.close()
+
+
+@pytest.fixture(params=MODES)
+def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Scene:
+    return Scene(tmp_path, request.param)
+
+
+@pytest.fixture
+def one_scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+# --- foreign keys ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "enforcing", ["", "conn.execute('PRAGMA foreign_keys = ON')\n", "conn.execute('PRAGMA foreign_keys = OFF')\n"]
+)
+@pytest.mark.parametrize(
+    "action",
+    [
+        "",
+        "ON DELETE CASCADE",
+        "ON DELETE SET NULL",
+        "ON DELETE SET DEFAULT",
+        "ON DELETE RESTRICT",
+        "ON DELETE NO ACTION",
+        "DEFERRABLE INITIALLY DEFERRED",
+    ],
+)
+def test_children_survive_the_rebuild_of_their_parent(tmp_path: Path, action: str, enforcing: str) -> None:
+    scene = Scene(tmp_path, MODES[len(action) % 2], FAMILY.format(action=action))
+    scene.run(f'{enforcing}conn.executescript("""{REBUILD}""")')
+    assert query(scene.path, "SELECT * FROM child ORDER BY id") == [(10, 1), (11, 1), (12, 2), (13, None)]
+    assert query(scene.path, "SELECT id, name FROM parent") == [(1, "one"), (2, "two")]
+    assert recorded(scene.path) == ["p:001_step"]
+
+
+@pytest.mark.parametrize("rows", ["some", "none"])
+@pytest.mark.parametrize("legacy", ["OFF", "ON"])
+def test_a_rebuild_in_the_wrong_order_is_caught_with_and_without_child_rows(scene: Scene, rows: str, legacy: str) -> None:
+    if rows == "none":
+        run_sql(scene.path, "DELETE FROM child;")
+    script = f"PRAGMA legacy_alter_table = {legacy}; {WRONG_ORDER}"
+    if legacy == "ON":  # then SQLite leaves the references of others alone, and the order is right
+        scene.run(script)
+        return
+    found = scene.refuses(script)
+    assert "child(parent_id) refers to old_parent, which does not exist" in found
+
+
+def test_a_parent_that_is_dropped_is_caught_and_so_is_a_child_that_refers_to_nothing(scene: Scene) -> None:
+    assert "child(parent_id) refers to parent, which does not exist" in scene.refuses("DROP TABLE parent;")
+    assert "orphan(x) refers to nowhere, which does not exist" in scene.refuses("CREATE TABLE orphan (x REFERENCES nowhere (id));")
+
+
+def test_a_key_whose_parent_column_is_gone_or_not_unique_is_caught(scene: Scene) -> None:
+    run_sql(scene.path, "CREATE TABLE named (name TEXT UNIQUE); CREATE TABLE uses (n REFERENCES named (name));")
+    assert "foreign key mismatch" in scene.refuses("CREATE TABLE b (name TEXT); DROP TABLE named; ALTER TABLE b RENAME TO named;")
+    assert "foreign key mismatch" in scene.refuses("CREATE TABLE wrong (x REFERENCES parent (name));")
+
+
+@pytest.mark.parametrize(
+    ("migration", "found"),
+    [
+        ("INSERT INTO child VALUES (20, 99);", "child(parent_id) has rows without their parent in parent (1)"),
+        ("DELETE FROM parent WHERE id = 1;", "child(parent_id) has rows without their parent in parent (2)"),
+        ("UPDATE parent SET id = id + 100;", "child(parent_id) has rows without their parent in parent (3)"),
+        ("UPDATE child SET parent_id = 5 WHERE id = 13;", "child(parent_id) has rows without their parent in parent (1)"),
+        ("CREATE TABLE g (c REFERENCES child (id)); INSERT INTO g VALUES (77);", "g(c) has rows without their parent in child (1)"),
+        (
+            "ALTER TABLE child ADD COLUMN other REFERENCES parent; UPDATE child SET other = 9;",
+            "child(other) has rows without their parent in parent (4)",
+        ),
+        (
+            "CREATE TRIGGER t AFTER INSERT ON parent BEGIN INSERT INTO child VALUES (new.id, 98); END; INSERT INTO parent VALUES (3, '');",
+            "(1)",
+        ),
+        (
+            "CREATE TEMP TABLE child (x); INSERT INTO main.child VALUES (20, 99);",
+            "child(parent_id) has rows without their parent in parent (1)",
+        ),
+        (
+            "CREATE TABLE w (k INTEGER PRIMARY KEY REFERENCES parent) WITHOUT ROWID; INSERT INTO w VALUES (1), (44);",
+            "w(k) has rows without their parent in parent (1)",
+        ),
+        ("PRAGMA foreign_keys = OFF; DELETE FROM parent;", "(3)"),
+        ("PRAGMA defer_foreign_keys = ON; DELETE FROM parent;", "(3)"),
+    ],
+)
+def test_a_violation_that_a_migration_introduces_stops_it(scene: Scene, migration: str, found: str) -> None:
+    assert found in scene.refuses(migration)
+
+
+def test_a_violation_through_a_blob_is_found_too(one_scene: Scene) -> None:
+    run_sql(one_scene.path, "CREATE TABLE named (name TEXT UNIQUE); CREATE TABLE uses (n TEXT REFERENCES named (name));")
+    run_sql(one_scene.path, "INSERT INTO named VALUES ('a'); INSERT INTO uses VALUES ('a');")
+    assert "uses(n)" in one_scene.refuses("with conn.blobopen('uses', 'n', 1) as blob: blob.write(b'b')")
+
+
+def test_a_migration_that_cleans_up_after_itself_passes(scene: Scene) -> None:
+    scene.run(
+        "DELETE FROM parent WHERE id = 1; DELETE FROM child WHERE parent_id = 1; INSERT INTO child VALUES (20, 3); INSERT INTO parent VALUES (3, '');"
+    )
+    assert query(scene.path, "SELECT id FROM child ORDER BY id") == [(12,), (13,), (20,)]
+
+
+# --- what was broken before ---------------------------------------------------------------------------
+
+ORPHANS = "INSERT INTO child VALUES (50, 7), (51, 7), (52, 8);"
+
+
+def test_violations_that_were_there_before_do_not_stop_a_migration_that_adds_none(scene: Scene) -> None:
+    run_sql(scene.path, ORPHANS)
+    scene.run("INSERT INTO child VALUES (20, 1); UPDATE child SET id = id + 1000;")
+    scene.run(REBUILD)
+    scene.run(
+        "CREATE TABLE n (id INTEGER PRIMARY KEY, parent_id REFERENCES parent); INSERT INTO n SELECT * FROM child; DROP TABLE child; ALTER TABLE n RENAME TO child;"
+    )
+    assert len(recorded(scene.path)) == 3
+    assert query(scene.path, "SELECT count(*) FROM pragma_foreign_key_check") == [(3,)]
+
+
+def test_only_the_new_violations_are_listed(scene: Scene) -> None:
+    run_sql(scene.path, ORPHANS + "CREATE TABLE other (p REFERENCES parent (id)); INSERT INTO other VALUES (9);")
+    found = scene.refuses("INSERT INTO child VALUES (60, 7), (61, 66), (62, NULL);")
+    assert found == "child(parent_id) has rows without their parent in parent (2)"
+
+
+def test_a_new_violation_is_found_though_an_old_one_was_repaired(scene: Scene) -> None:
+    """As many rows without a parent as before, but not the same ones."""
+    run_sql(scene.path, ORPHANS)
+    found = scene.refuses("DELETE FROM child WHERE parent_id = 7; DELETE FROM parent WHERE id = 1;")
+    assert found == "child(parent_id) has rows without their parent in parent (2)"
+
+
+def test_in_a_table_without_rowids_violations_are_counted(scene: Scene) -> None:
+    run_sql(scene.path, "CREATE TABLE w (k INTEGER PRIMARY KEY REFERENCES parent) WITHOUT ROWID; INSERT INTO w VALUES (1), (44);")
+    scene.run("INSERT INTO w VALUES (2);")
+    assert "w(k) has rows without their parent in parent (1)" in scene.refuses("INSERT INTO w VALUES (45);")
+
+
+@pytest.mark.parametrize("also", ["", "ALTER TABLE child RENAME COLUMN id TO number;"])
+def test_a_parent_that_was_missing_may_be_made_though_its_children_still_miss_their_rows(scene: Scene, also: str) -> None:
+    run_sql(scene.path, "DROP TABLE parent;")
+    scene.run(f"CREATE TABLE parent (id INTEGER PRIMARY KEY, name TEXT); {also}")
+    assert recorded(scene.path) == ["p:001_step"]
+
+
+def test_a_reference_to_nowhere_that_was_there_before_does_not_stop_a_migration(scene: Scene) -> None:
+    run_sql(scene.path, "CREATE TABLE dangling (x REFERENCES nowhere); CREATE TABLE mismatched (x REFERENCES parent (name));")
+    scene.run("ALTER TABLE parent ADD COLUMN more; DROP TABLE child;")
+    assert recorded(scene.path) == ["p:001_step"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("adds", [False, True])
+def test_the_state_before_is_known_though_the_step_outgrew_sqlites_cache(tmp_path: Path, mode: str, adds: bool) -> None:
+    """In a rollback journal nobody can read the old state by then: the step is undone, the state looked at, the step run again."""
+    scene = Scene(tmp_path, mode)
+    run_sql(scene.path, ORPHANS + "CREATE TABLE runs (n);")
+    large = "PRAGMA cache_size = 10; CREATE TABLE large AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) SELECT zeroblob(4000) AS b FROM n;"
+    script = f"{large} INSERT INTO runs VALUES (1); DELETE FROM child WHERE parent_id = 8;"
+    if adds:
+        assert (
+            scene.refuses(script + "INSERT INTO child VALUES (60, 99);")
+            == "child(parent_id) has rows without their parent in parent (1)"
+        )
+    else:
+        scene.run(script)
+        assert query(scene.path, "SELECT (SELECT count(*) FROM large), (SELECT count(*) FROM runs)") == [(500, 1)]
+
+
+# --- views and triggers -------------------------------------------------------------------------------
+
+
+def test_a_view_or_trigger_that_a_migration_breaks_stops_it(scene: Scene) -> None:
+    run_sql(
+        scene.path,
+        """CREATE TABLE log (what); CREATE VIEW names AS SELECT name FROM parent;
+        CREATE TRIGGER note AFTER UPDATE ON child BEGIN INSERT INTO log VALUES (new.id); END;""",
+    )
+    assert "the view names no longer works: no such table: main.parent" in scene.refuses(
+        "DROP TABLE child; DROP TABLE parent;", SchemaLeftBroken
+    )
+    found = scene.refuses("DROP TABLE log;", SchemaLeftBroken)
+    assert found == "the trigger note no longer works: no such table: main.log"
+    found = scene.refuses(
+        "CREATE TABLE n (id INTEGER PRIMARY KEY); DROP TABLE child; DROP TABLE parent; ALTER TABLE n RENAME TO parent;",
+        MigrationFailed,
+    )
+    assert "names" in found  # SQLite itself refuses to rename under a broken view
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE VIEW v AS SELECT unknown FROM parent;",
+        "CREATE VIEW v AS SELECT * FROM nowhere;",
+        "CREATE TRIGGER v AFTER INSERT ON parent BEGIN INSERT INTO nowhere VALUES (1); END;",
+        "CREATE TRIGGER v BEFORE DELETE ON child BEGIN SELECT old.unknown; END;",
+        "CREATE TRIGGER v AFTER UPDATE OF parent_id ON child BEGIN SELECT unknown FROM parent; END;",
+        "CREATE VIEW w AS SELECT 1 AS a; CREATE TRIGGER v INSTEAD OF INSERT ON w BEGIN DELETE FROM nowhere; END;",
+    ],
+)
+def test_a_view_or_trigger_that_never_worked_is_not_left_behind(one_scene: Scene, made: str) -> None:
+    assert " v no longer works" in one_scene.refuses(made, SchemaLeftBroken)
+
+
+BROKEN = """
+CREATE TABLE gone (a); CREATE VIEW old_view AS SELECT a FROM gone;
+CREATE TRIGGER old_trigger AFTER INSERT ON parent BEGIN INSERT INTO gone VALUES (1); END;
+PRAGMA legacy_alter_table = ON; DROP TABLE gone;
+"""
+
+
+def test_views_and_triggers_that_were_broken_before_do_not_stop_a_migration(scene: Scene) -> None:
+    run_sql(scene.path, BROKEN)
+    scene.run("CREATE TABLE more (a); DROP TABLE more; ALTER TABLE child ADD COLUMN note;")
+    scene.run("CREATE TRIGGER another AFTER INSERT ON parent BEGIN SELECT 1; END; CREATE VIEW fine AS SELECT * FROM parent;")
+    scene.run(f"PRAGMA legacy_alter_table = ON; {REBUILD}")
+    assert len(recorded(scene.path)) == 3
+
+
+def test_a_view_that_is_broken_in_another_way_than_before_does_not_stop_a_migration(one_scene: Scene) -> None:
+    run_sql(one_scene.path, "CREATE TABLE a (x); CREATE TABLE b (x); CREATE VIEW both AS SELECT a.x FROM a, b; DROP TABLE b;")
+    one_scene.run("DROP TABLE a;")
+    assert recorded(one_scene.path) == ["p:001_step"]
+
+
+def test_beside_a_broken_view_a_newly_broken_one_is_named_alone(scene: Scene) -> None:
+    run_sql(scene.path, BROKEN + "CREATE VIEW new_view AS SELECT name FROM parent;")
+    found = scene.refuses("DROP TABLE child; DROP TABLE parent;", SchemaLeftBroken)
+    assert found == "the view new_view no longer works: no such table: main.parent"
+
+
+def test_a_step_that_repairs_what_was_broken_passes(one_scene: Scene) -> None:
+    run_sql(one_scene.path, BROKEN)
+    one_scene.run("DROP VIEW old_view; CREATE TABLE gone (b);")
+    assert recorded(one_scene.path) == ["p:001_step"]
+
+
+@pytest.mark.parametrize(
+    "known_to_the_application",
+    [
+        "CREATE VIEW v AS SELECT my_function(name) FROM parent;",
+        "CREATE VIEW v AS SELECT lower(name, 1, 2, 3) FROM parent;",
+        "CREATE VIEW v AS SELECT name FROM parent ORDER BY name COLLATE my_order;",
+        "CREATE TRIGGER v AFTER INSERT ON child BEGIN SELECT my_function(new.id); END;",
+        """
+        conn.create_collation("my_order", lambda a, b: (a > b) - (a < b))
+        conn.execute("CREATE TABLE sorted (name TEXT UNIQUE COLLATE my_order, parent_id REFERENCES parent)")
+        conn.execute("CREATE TABLE refers (name TEXT REFERENCES sorted (name))")
+        conn.execute("INSERT INTO sorted VALUES ('a', 1)")
+        conn.execute("INSERT INTO refers VALUES ('a')")
+        """,
+    ],
+)
+def test_a_function_or_collation_that_only_the_application_knows_is_no_finding(scene: Scene, known_to_the_application: str) -> None:
+    scene.run(known_to_the_application)
+    scene.run("ALTER TABLE child ADD COLUMN note; CREATE TABLE x (a); DROP TABLE x;")
+    assert len(recorded(scene.path)) == 2
+
+
+def test_a_module_that_only_the_application_knows_is_no_finding(scene: Scene) -> None:
+    connection = sqlite3.connect(scene.path)
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute(
+        "INSERT INTO sqlite_schema VALUES ('table', 'special', 'special', 0, 'CREATE VIRTUAL TABLE special USING my_module(a)')"
+    )
+    connection.execute("INSERT INTO sqlite_schema VALUES ('view', 'v', 'v', 0, 'CREATE VIEW v AS SELECT * FROM special')")
+    connection.commit()
+    connection.close()
+    scene.run("ALTER TABLE child ADD COLUMN note; CREATE TABLE x (a REFERENCES parent); DROP TABLE x;")
+    assert recorded(scene.path) == ["p:001_step"]
+
+
+# --- what vanishes with a rebuild ---------------------------------------------------------------------
+
+
+def test_an_index_or_trigger_that_vanishes_with_a_rebuild_is_a_warning(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    run_sql(
+        scene.path,
+        """CREATE INDEX by_name ON parent (name); CREATE INDEX kept ON child (parent_id);
+        CREATE TRIGGER note AFTER INSERT ON parent BEGIN SELECT 1; END;""",
+    )
+    with caplog.at_level(logging.WARNING, "homie_migrations"):
+        scene.run(REBUILD)
+    assert recorded(scene.path) == ["p:001_step"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "p:001_step rebuilt a table and did not create the index by_name on parent again.",
+        "p:001_step rebuilt a table and did not create the trigger note on parent again.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "migration",
+    [
+        REBUILD + "CREATE INDEX by_name ON parent (name);",  # created again
+        "DROP INDEX by_name;" + REBUILD,  # dropped by name
+        "DROP TABLE child; DROP TABLE parent;",  # the table is gone too
+        "DROP INDEX by_name;",
+    ],
+)
+def test_an_index_that_was_meant_to_go_is_no_warning(one_scene: Scene, caplog: pytest.LogCaptureFixture, migration: str) -> None:
+    run_sql(one_scene.path, "CREATE INDEX by_name ON parent (name);")
+    with caplog.at_level(logging.WARNING, "homie_migrations"):
+        one_scene.run(migration)
+    assert caplog.records == []
+
+
+def test_in_a_later_step_only_its_own_losses_are_warned_of(one_scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    write_pack(
+        one_scene.folder,
+        "p",
+        {
+            "001_index.sql": "CREATE INDEX by_name ON parent (name);",
+            "002_rebuild.sql": REBUILD,
+            "003_again.sql": REBUILD,
+        },
+    )
+    with caplog.at_level(logging.WARNING, "homie_migrations"):
+        MigrationRunner(one_scene.path, [write_pack(one_scene.folder, "p", {})], backup=False).apply()
+    assert [record.getMessage() for record in caplog.records] == [
+        "p:002_rebuild rebuilt a table and did not create the index by_name on parent again."
+    ]
+
+
+def test_the_same_holds_for_a_rollback(scene: Scene) -> None:
+    files = {
+        "001_step.sql": "CREATE TABLE extra (p REFERENCES parent);",
+        "001_step.rollback.sql": "DELETE FROM parent; DROP TABLE extra;",
+    }
+    pack = write_pack(scene.folder, "p", files)
+    MigrationRunner(scene.path, [pack], backup=False).apply()
+    before = scene.content
+    with pytest.raises(ForeignKeysViolated, match=r"Rolling back p:001_step failed.*without their parent in parent \(3\)"):
+        MigrationRunner(scene.path, [pack], backup=False).rollback("p")
+    assert scene.content == before

@@ -1,0 +1,544 @@
+"""Reading is reading: looking at a database changes no byte, makes no file and waits only for what passes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from helpers import creates, fingerprint, query, run_sql, tables, write_pack
+from homie_migrations_core import MigrationPack, MigrationRunner
+from homie_migrations_core.errors import (
+    DatabaseDamaged,
+    DatabaseInterrupted,
+    DatabaseNotReachable,
+    HomieMigrationsError,
+    LockTimeout,
+    NewerSQLiteNeeded,
+    NotADatabase,
+)
+from homie_migrations_core.sqlite.database import read, uri
+
+ODD_NAMES = [
+    "a b#c?d%20é.db",
+    "50%.db",
+    "%41.db",
+    "file:x.db",
+    "quote'\".db",
+    "line\nbreak.db",
+    "-dash.db",
+    "ünï ¿cödé?.db",
+    "a&mode=rwc.db",
+]
+as_root = pytest.mark.skipif(
+    not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can become somebody with fewer rights"
+)
+
+
+@pytest.fixture
+def pack(tmp_path_factory) -> MigrationPack:
+    files = {"001_a.py": creates(1, "a"), "002_b.py": creates(2, "b")}
+    return write_pack(tmp_path_factory.mktemp("pack"), "p", files)
+
+
+@pytest.fixture
+def half(tmp_path, pack) -> Path:
+    """A database with one of two migrations applied, alone in its folder."""
+    path = tmp_path / "homie_p.db"
+    MigrationRunner(path, [pack]).apply(to="p:1")
+    return path
+
+
+def look(path: Path, pack: MigrationPack, **how) -> tuple[str, list[str], int]:
+    """Everything that only looks: the state, the plan, the length of the history."""
+    runner = MigrationRunner(path, [pack], **how)
+    return runner.status().state, [step.ref for step in runner.plan().steps], len(runner.history())
+
+
+@contextmanager
+def another_process(code: str, *, kill: bool = False) -> Iterator[subprocess.Popen[str]]:
+    """A process that has run `code` and now waits; it ends with the block, by SIGKILL if asked for."""
+    code = f"import sqlite3, sys\n{textwrap.dedent(code)}\nprint('ready', flush=True)\nsys.stdin.readline()\n"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        if kill:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wal(path: Path) -> None:
+    run_sql(path, "PRAGMA journal_mode=WAL")
+    assert not path.with_name(path.name + "-wal").exists()
+
+
+# --- files that nobody uses -----------------------------------------------------------------------------------------
+
+
+def test_a_missing_file_is_new_and_stays_missing(tmp_path, pack):
+    assert look(tmp_path / "homie_p.db", pack) == ("new", ["p:001_a", "p:002_b"], 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_no_bytes_is_new_and_keeps_them(tmp_path, pack):
+    (tmp_path / "homie_p.db").touch()
+    status = MigrationRunner(tmp_path / "homie_p.db", [pack]).status()
+    assert (status.state, status.exists) == ("new", True)
+    assert look(tmp_path / "homie_p.db", pack)[0] == "new"
+    assert [(path.name, path.stat().st_size) for path in tmp_path.iterdir()] == [("homie_p.db", 0)]
+
+
+def journal_delete(path: Path) -> None:
+    pass
+
+
+def journal_persist(path: Path) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.executescript("PRAGMA journal_mode=PERSIST; CREATE TABLE more (x);")
+    connection.close()
+    assert path.with_name(path.name + "-journal").stat().st_size > 0
+
+
+def journal_truncate(path: Path) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.executescript("PRAGMA journal_mode=TRUNCATE; CREATE TABLE more (x);")
+    connection.close()
+    path.with_name(path.name + "-journal").touch()
+
+
+def readable_only(path: Path) -> None:
+    path.chmod(0o444)
+
+
+def wal_readable_only(path: Path) -> None:
+    wal(path)
+    path.chmod(0o444)
+
+
+def a_little_old(path: Path) -> None:
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+
+
+AT_REST = [journal_delete, journal_persist, journal_truncate, readable_only, wal, wal_readable_only, a_little_old]
+
+
+@pytest.mark.parametrize("prepare", AT_REST, ids=lambda each: each.__name__)
+def test_looking_changes_no_byte_and_makes_no_file(half, pack, prepare: Callable[[Path], None]):
+    prepare(half)
+    before, times = fingerprint(half.parent), half.stat()
+    assert look(half, pack) == ("pending", ["p:002_b"], 1)
+    assert fingerprint(half.parent) == before
+    after = half.stat()
+    assert (after.st_mtime_ns, after.st_mode, after.st_ino) == (times.st_mtime_ns, times.st_mode, times.st_ino)
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_name_may_hold_any_sign(tmp_path, pack, name, mode):
+    path = tmp_path / name
+    MigrationRunner(path, [pack]).apply(to="p:1")
+    run_sql(path, f"PRAGMA journal_mode={mode}")
+    before = fingerprint(tmp_path)
+    assert list(before) == [name]
+    assert look(path, pack) == ("pending", ["p:002_b"], 1)
+    assert fingerprint(tmp_path) == before
+    assert [each.ref for each in MigrationRunner(path, [pack]).apply()] == ["p:002_b"]
+    assert {each.name for each in tmp_path.iterdir()} == {name, "backups"}
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are text there")
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+def test_a_name_need_not_be_text(tmp_path, pack, mode):
+    path = tmp_path / os.fsdecode(b"not utf-8 \xff.db")
+    run_sql(path, f"PRAGMA journal_mode={mode}")
+    problem = None
+    try:
+        MigrationRunner(path, [pack]).apply(to="p:1")
+        before = fingerprint(tmp_path)
+        assert look(path, pack) == ("pending", ["p:002_b"], 1)
+        assert fingerprint(tmp_path) == before
+        assert [each.ref for each in MigrationRunner(path, [pack]).apply()] == ["p:002_b"]
+    except HomieMigrationsError as error:
+        problem = ascii(str(error))  # what can't be encoded can't be reported either
+    assert problem is None
+
+
+def test_names_become_uris_that_mean_just_that_file():
+    assert uri("/a b#c?d%20é.db", "mode=ro") == "file:/a b%23c%3fd%2520é.db?mode=ro"
+
+
+def test_a_relative_name_is_a_path_and_no_uri(tmp_path, pack, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert MigrationRunner("file:x.db?mode=memory", [pack]).status().state == "new"
+    MigrationRunner("file:x.db", [pack]).apply()
+    assert (tmp_path / "file:x.db").exists()
+
+
+def test_a_link_is_followed(half, pack, tmp_path_factory):
+    link = tmp_path_factory.mktemp("link") / "homie_p.db"
+    link.symlink_to(half)
+    wal(half)
+    before = fingerprint(half.parent)
+    assert look(link, pack) == ("pending", ["p:002_b"], 1)
+    assert fingerprint(half.parent) == before
+    assert [path.name for path in link.parent.iterdir()] == ["homie_p.db"]
+
+
+# --- files that somebody uses -----------------------------------------------------------------------------------------
+
+
+def test_a_wal_that_another_process_uses_is_read_with_what_it_has_written_there(half, pack):
+    wal(half)
+    with another_process(f"""
+        connection = sqlite3.connect({str(half)!r}, isolation_level=None)
+        connection.execute("INSERT INTO schema_migrations (version, migration_name) VALUES (2, '002_b')")
+        connection.execute("CREATE TABLE b (x)")
+    """):
+        names = {path.name for path in half.parent.iterdir()}
+        assert names == {"homie_p.db", "homie_p.db-wal", "homie_p.db-shm"}
+        before = fingerprint(half.parent)
+        assert look(half, pack) == ("up_to_date", [], 2)
+        after = fingerprint(half.parent)
+        for name in ("homie_p.db", "homie_p.db-wal"):  # readers leave their marks in the shared memory beside it
+            assert after[name] == before[name]
+        assert {path.name for path in half.parent.iterdir()} == names
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+def test_a_writer_at_work_is_read_past_and_nothing_of_its_work_is_seen(half, pack, mode):
+    run_sql(half, f"PRAGMA journal_mode={mode}")
+    with another_process(f"""
+        connection = sqlite3.connect({str(half)!r}, isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("INSERT INTO schema_migrations (version, migration_name) VALUES (2, '002_b')")
+    """) as process:
+        names = {path.name for path in half.parent.iterdir()}
+        content = half.read_bytes()
+        assert look(half, pack, lock_timeout=0) == ("pending", ["p:002_b"], 1)
+        assert half.read_bytes() == content
+        assert {path.name for path in half.parent.iterdir()} == names
+        assert process.poll() is None
+
+
+def test_looking_takes_no_lock_that_a_writer_would_meet(half, pack):
+    """While one process is in the middle of looking, another one begins to write, without any patience."""
+    writer = f"""
+        connection = sqlite3.connect({str(half)!r}, timeout=0, isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+    """
+
+    def look_while_somebody_begins_to_write(connection: sqlite3.Connection) -> int:
+        cursor = connection.execute("SELECT version FROM schema_migrations")
+        with another_process(writer):
+            return len(cursor.fetchall())
+
+    assert read(str(half), look_while_somebody_begins_to_write, lock_timeout=0) == 1
+
+
+COUNT = "SELECT COUNT(*) FROM schema_migrations"
+EXCLUSIVE = """
+    connection = sqlite3.connect({path!r}, isolation_level=None)
+    connection.execute("BEGIN EXCLUSIVE")
+"""
+
+
+def test_a_busy_file_is_given_up_after_the_lock_timeout_and_says_so(half, pack):
+    with another_process(EXCLUSIVE.format(path=str(half))):
+        before = half.stat()
+        for call in ("status", "plan", "history"):
+            with pytest.raises(LockTimeout, match="Gave up reading .* after 0.05 s"):
+                getattr(MigrationRunner(half, [pack], lock_timeout=0.05), call)()
+        assert half.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_a_busy_file_is_waited_for(half, pack):
+    with another_process(EXCLUSIVE.format(path=str(half))) as process:
+        asked = []
+
+        def lets_go_after_a_while() -> bool:
+            asked.append(1)
+            if len(asked) == 3:
+                process.communicate("\n")  # its end ends its lock
+            return False
+
+        reading = read(
+            str(half), lambda connection: (lets_go_after_a_while(), connection.execute(COUNT).fetchone()), lock_timeout=30
+        )
+        assert reading == (False, (1,))
+        assert len(asked) >= 3
+
+
+# --- files that a killed process left -------------------------------------------------------------------------------------
+
+
+def leave_hot_journal(path: Path) -> None:
+    """A process that had written half of its change into the file was killed."""
+    with another_process(
+        f"""
+        connection = sqlite3.connect({str(path)!r}, isolation_level=None)
+        connection.executescript('''
+            PRAGMA cache_size=1; PRAGMA cache_spill=1;
+            BEGIN IMMEDIATE;
+            CREATE TABLE half_done (x);
+            DELETE FROM schema_migrations;
+            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+            INSERT INTO half_done SELECT randomblob(100) FROM n;
+        ''')
+        """,
+        kill=True,
+    ):
+        pass
+    assert path.with_name(path.name + "-journal").stat().st_size > 512
+
+
+@pytest.fixture
+def interrupted(half) -> Path:
+    leave_hot_journal(half)
+    return half
+
+
+def test_an_interrupted_database_is_told_as_such_and_left_for_the_next_change(interrupted, pack):
+    before = fingerprint(interrupted.parent)
+    runner = MigrationRunner(interrupted, [pack])
+    status = runner.status()
+    assert (status.state, status.exists, status.packs["p"].state) == ("interrupted", True, "interrupted")
+    assert {each.state for each in status.packs["p"].migrations} == {"interrupted"}
+    for call in (runner.plan, runner.history, lambda: runner.plan_rollback("p")):
+        with pytest.raises(DatabaseInterrupted, match="was interrupted and left a journal"):
+            call()
+    assert fingerprint(interrupted.parent) == before
+
+
+def test_the_next_change_rolls_it_back_and_goes_on(interrupted, pack):
+    assert [each.ref for each in MigrationRunner(interrupted, [pack]).apply()] == ["p:002_b"]
+    assert tables(interrupted) == {"a", "b"}
+    assert not interrupted.with_name("homie_p.db-journal").exists()
+
+
+def test_a_change_that_turns_out_to_be_none_repairs_it_too(interrupted, pack, caplog):
+    assert MigrationRunner(interrupted, [pack]).apply(to="p:1") == []
+    assert "a run that was interrupted has been rolled back" in caplog.text
+    assert look(interrupted, pack) == ("pending", ["p:002_b"], 1)
+
+
+def test_a_wal_that_a_killed_process_left_is_read_with_all_it_had_committed(half, pack):
+    wal(half)
+    with another_process(
+        f"""
+        connection = sqlite3.connect({str(half)!r}, isolation_level=None)
+        connection.execute("INSERT INTO schema_migrations (version, migration_name) VALUES (2, '002_b')")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("DELETE FROM schema_migrations")
+        """,
+        kill=True,
+    ):
+        pass
+    names = {path.name for path in half.parent.iterdir()}
+    assert "homie_p.db-wal" in names
+    before = fingerprint(half.parent)
+    assert look(half, pack) == ("up_to_date", [], 2)
+    after = fingerprint(half.parent)
+    assert {name: after[name] for name in ("homie_p.db", "homie_p.db-wal")} == {
+        name: before[name] for name in ("homie_p.db", "homie_p.db-wal")
+    }
+    assert {path.name for path in half.parent.iterdir()} == names
+
+
+# --- files that are none, or not for us --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"hello, this is a text and no database at all\n" * 50, NotADatabase),
+        (b"12345", NotADatabase),
+        (os.urandom(16) + b"\0" * 4080, NotADatabase),
+    ],
+)
+def test_what_is_no_database_is_said_to_be_none_and_left(tmp_path, pack, content, kind):
+    path = tmp_path / "homie_p.db"
+    path.write_bytes(content)
+    runner = MigrationRunner(path, [pack])
+    for call in (runner.status, runner.plan, runner.history, runner.apply, lambda: runner.rollback("p")):
+        with pytest.raises(kind):
+            call()
+    assert path.read_bytes() == content
+    assert [each.name for each in tmp_path.iterdir()] == ["homie_p.db"]
+
+
+def test_a_damaged_database_is_said_to_be_damaged_and_left(half, pack):
+    content = bytearray(half.read_bytes())
+    content[100:1000] = b"\xff" * 900
+    half.write_bytes(content)
+    for call in ("status", "apply"):
+        with pytest.raises(DatabaseDamaged, match="Put back a snapshot"):
+            getattr(MigrationRunner(half, [pack]), call)()
+    assert half.read_bytes() == content
+
+
+def test_a_database_cut_short_is_said_to_be_damaged_and_left(half, pack):
+    content = half.read_bytes()[:5000]
+    half.write_bytes(content)
+    for call in ("status", "apply"):
+        with pytest.raises(DatabaseDamaged):
+            getattr(MigrationRunner(half, [pack]), call)()
+    assert half.read_bytes() == content
+
+
+def test_a_schema_of_a_newer_sqlite_is_not_called_damage(half, pack):
+    run_sql(half, "PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql = 'CREATE TABLE a (id) FANCY' WHERE name = 'a';")
+    before = half.read_bytes()
+    for call in ("status", "apply"):
+        with pytest.raises(NewerSQLiteNeeded, match="this is not damage"):
+            getattr(MigrationRunner(half, [pack]), call)()
+    assert half.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("make", "path", "reason"),
+    [
+        (lambda folder: None, "no/such/homie_p.db", "there is no folder"),
+        (lambda folder: (folder / "file").touch(), "file/homie_p.db", "is not a folder"),
+        (lambda folder: (folder / "homie_p.db").mkdir(), "homie_p.db", "it is a folder"),
+        (lambda folder: (folder / "homie_p.db").symlink_to(folder / "nowhere.db"), "homie_p.db", "it is a link that leads nowhere"),
+        (lambda folder: (folder / "homie_p.db").symlink_to(folder / "homie_p.db"), "homie_p.db", "it is a link that leads nowhere"),
+    ],
+)
+def test_what_cannot_be_reached_is_named_with_its_reason_and_not_made(tmp_path, pack, make, path, reason):
+    make(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    runner = MigrationRunner(tmp_path / path, [pack])
+    for call in (runner.status, runner.plan, runner.history, runner.apply, lambda: runner.rollback("p")):
+        with pytest.raises(DatabaseNotReachable, match=reason):
+            call()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("path", ["", "a\0b"])
+def test_what_is_no_file_name_is_refused(path):
+    with pytest.raises(DatabaseNotReachable, match="it is not the name of a file"):
+        MigrationRunner(path, [])
+
+
+# --- with fewer rights -----------------------------------------------------------------------------------------------------------
+
+SOMEBODY = 65534
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that everybody may read, which those of pytest are not; a database at version 1 of 2 is in it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_pack(folder / "pack", "p", {"001_a.py": creates(1, "a"), "002_b.py": creates(2, "b")})
+        (folder / "data").mkdir()
+        folder.chmod(0o755)
+        MigrationRunner(folder / "data" / "homie_p.db", [MigrationPack("p", folder / "pack")]).apply(to="p:1")
+        yield folder / "data" / "homie_p.db"
+
+
+def as_somebody(database: Path, calls: str) -> list[str]:
+    """What `calls` print, run by somebody who owns nothing here. `runner` is at hand."""
+    code = f"""
+import os, tempfile
+from pathlib import Path
+from homie_migrations_core import HomieMigrationsError, MigrationPack, MigrationRunner
+pack = MigrationPack("p", Path({str(database.parent.parent / "pack")!r}))
+with tempfile.TemporaryDirectory() as scratch:  # loads every module, which somebody else may not be able to
+    for to in ("p:1", None):
+        MigrationRunner(Path(scratch, "homie_p.db"), [pack]).apply(to=to)
+os.setgid({SOMEBODY})
+os.setuid({SOMEBODY})
+runner = MigrationRunner({str(database)!r}, [pack])
+def told(call):
+    try:
+        print(call())
+    except HomieMigrationsError as error:
+        print(error.code, error.found)
+{calls}
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+LOOK = "print(runner.status().state, [step.ref for step in runner.plan().steps], len(runner.history()))"
+
+
+@as_root
+@pytest.mark.parametrize("prepare", [journal_delete, wal, journal_persist], ids=lambda each: each.__name__)
+def test_a_database_that_one_may_only_read_can_be_looked_at(shared, prepare):
+    prepare(shared)
+    before = fingerprint(shared.parent)
+    assert as_somebody(shared, LOOK) == ["pending ['p:002_b'] 1"]
+    assert fingerprint(shared.parent) == before
+
+
+@as_root
+def test_an_interrupted_database_that_one_may_only_read_is_told_as_such(shared):
+    leave_hot_journal(shared)
+    before = fingerprint(shared.parent)
+    assert as_somebody(shared, "print(runner.status().state)") == ["interrupted"]
+    assert fingerprint(shared.parent) == before
+
+
+@as_root
+@pytest.mark.parametrize("prepare", [journal_delete, wal], ids=lambda each: each.__name__)
+def test_a_start_with_nothing_to_do_is_content_with_a_file_that_one_may_only_read(shared, prepare):
+    MigrationRunner(shared, [MigrationPack("p", shared.parent.parent / "pack")], backup=False).apply()
+    prepare(shared)
+    shared.parent.chmod(0o777)
+    before = fingerprint(shared.parent)
+    assert as_somebody(shared, "told(runner.apply)") == ["[]"]
+    assert fingerprint(shared.parent) == before
+
+
+@as_root
+@pytest.mark.parametrize("prepare", [journal_delete, wal], ids=lambda each: each.__name__)
+def test_a_change_of_a_file_that_one_may_only_read_is_refused(shared, prepare):
+    prepare(shared)
+    shared.parent.chmod(0o777)
+    before = fingerprint(shared.parent)
+    (told,) = as_somebody(shared, "told(runner.apply)")
+    assert told.startswith("database_not_writable it can't be written")
+    assert fingerprint(shared.parent) == before
+
+
+@as_root
+@pytest.mark.parametrize("prepare", [journal_delete, wal], ids=lambda each: each.__name__)
+def test_a_change_in_a_folder_that_one_may_only_read_names_the_folder(shared, prepare):
+    prepare(shared)
+    shared.chmod(0o666)
+    before = fingerprint(shared.parent)
+    (told,) = as_somebody(shared, "runner = MigrationRunner(runner.path, [pack], backup=False)\ntold(runner.apply)")
+    assert told.startswith(("database_not_writable", "database_not_reachable"))
+    assert str(shared.parent) in told
+    assert fingerprint(shared.parent) == before
+
+
+@as_root
+def test_a_database_that_one_may_not_read_is_named_with_that_reason(shared):
+    shared.chmod(0o600)
+    assert (
+        as_somebody(shared, "told(runner.status)\ntold(runner.apply)") == ["database_not_reachable this user may not read it"] * 2
+    )
+
+
+@as_root
+def test_a_new_database_in_a_folder_that_one_may_only_read_names_the_folder(shared):
+    shared.unlink()
+    told = as_somebody(shared, "print(runner.status().state)\ntold(runner.apply)")
+    assert told == ["new", f"database_not_reachable this user may not create files in {shared.parent}, which SQLite needs"]
+    assert list(shared.parent.iterdir()) == []

@@ -1,0 +1,271 @@
+"""The arrows between the modules, and what a start-up loads: looked up in the code itself."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import homie_migrations_core
+import pytest
+from file_organizer_migrations.migration_runner import run_migrations
+from homie_migrations_core import hookspecs, plugins
+
+PACKAGE = Path(homie_migrations_core.__file__).parent
+NAME = "homie_migrations_core"
+
+# A module knows only modules of the lines above its own. A folder counts as one module.
+LAYERS = """
+    errors naming stopping progress
+    definition folders
+    model
+    fingerprint planning hookspecs
+    packs sqlite
+    plugins shortcut scaffold
+    choosing execution replay
+    runner validation
+    startup dropin locations fleet checking
+    testing cli
+    __main__
+"""
+LAYER = {module: number for number, line in enumerate(LAYERS.split("\n")) for module in line.split()}
+IN_SQLITE = {module: number for number, module in enumerate("guard database tracking integrity snapshots schema".split())}
+
+MODULES = sorted(path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.rglob("*.py"))
+
+
+def syntax(module: str) -> ast.Module:
+    return ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+
+
+def running(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node of the code, but for what only a type checker reads."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            yield from (inner for each in node.orelse for inner in (each, *running(each)))
+        else:
+            yield node
+            yield from running(node)
+
+
+def imports(module: str) -> Iterator[str]:
+    """The dotted names that a module imports, wherever in its code."""
+    for node in running(syntax(module)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} has a relative import, which this test can't look up"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_imports(module: str) -> set[str]:
+    """The modules of this package among them, as paths."""
+    parts = (name.split(".") for name in imports(module) if name.startswith(f"{NAME}."))
+    return {"/".join(each[1:]) for each in parts} & {name.removesuffix("/__init__") for name in MODULES}
+
+
+def place(module: str) -> int:
+    return LAYER[module.partition("/")[0]]
+
+
+# --- the arrows ---------------------------------------------------------------------------------------------------
+
+
+def test_every_module_has_its_place():
+    assert {module.partition("/")[0] for module in MODULES} - {"__init__"} <= LAYER.keys()
+    assert {module.partition("/")[2] for module in MODULES if module.startswith("sqlite/")} - {"__init__"} <= IN_SQLITE.keys()
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not module.endswith("__init__")])
+def test_a_module_knows_only_modules_above_it(module):
+    for other in own_imports(module):
+        if module.startswith("sqlite/") and other.startswith("sqlite/"):
+            assert IN_SQLITE[other.partition("/")[2]] < IN_SQLITE[module.partition("/")[2]], f"{module} knows {other}"
+        elif other.partition("/")[0] != module.partition("/")[0]:
+            assert place(other) < place(module), f"{module} knows {other}"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.endswith("__init__")])
+def test_a_package_knows_nothing_until_it_is_asked(module):
+    assert own_imports(module) == set()
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith("sqlite/")])
+def test_only_one_wing_knows_sqlite(module):
+    assert not {name for name in imports(module) if name.partition(".")[0] in ("sqlite3", "_sqlite3", "apsw")}
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith(("cli/", "testing", "__main__"))])
+def test_the_library_knows_neither_the_terminal_nor_a_pack(module):
+    strangers = {"typer", "click", "rich", "argparse", "file_organizer_migrations", "pytest"}
+    assert not {name.partition(".")[0] for name in imports(module)} & strangers
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("cli/")])
+def test_the_terminal_asks_the_front_desk_and_no_room_that_decides_or_acts(module):
+    rooms = {"planning", "execution", "fingerprint", "shortcut", "replay", "sqlite"}
+    assert not {other.partition("/")[0] for other in own_imports(module)} & rooms
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module != "cli/output"])
+def test_only_one_module_prints(module):
+    spoken = {
+        ast.unparse(node.func)
+        for node in running(syntax(module))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).rpartition(".")[2]
+        in ("print", "echo", "secho", "write", "writelines", "print_exc", "print_exception")
+        and (ast.unparse(node.func).startswith(("print", "typer.", "sys.", "click.", "rich.", "traceback.")))
+    }
+    assert spoken == set()
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith(("cli/", "__main__"))])
+def test_the_library_configures_no_logging_and_never_exits(module):
+    called = {ast.unparse(node.func) for node in running(syntax(module)) if isinstance(node, ast.Call)}
+    assert not called & {"logging.basicConfig", "logging.config.dictConfig", "sys.exit", "os._exit", "exit", "quit", "SystemExit"}
+    loggers = {
+        node.args[0].value
+        for node in running(syntax(module))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "logging.getLogger" and isinstance(node.args[0], ast.Constant)
+    }
+    assert loggers <= {"homie_migrations"}
+
+
+def test_planning_is_pure():
+    standard = {name.partition(".")[0] for name in imports("planning")} - {NAME, "__future__"}
+    assert standard <= {"heapq", "collections", "dataclasses", "graphlib", "pathlib", "typing"}
+    called = {ast.unparse(node.func) for node in running(syntax("planning")) if isinstance(node, ast.Call)}
+    assert not {name for name in called if name == "open" or name.startswith(("os.", "time.", "Path"))}
+
+
+# --- public names ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", homie_migrations_core.__all__)
+def test_every_public_name_is_there_and_says_what_it_is(name):
+    value = getattr(homie_migrations_core, name)
+    assert value.__doc__ or name == "hookimpl"
+    assert name in dir(homie_migrations_core)
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = homie_migrations_core.nothing
+
+
+def test_the_names_for_type_checkers_are_the_public_names():
+    (block,) = (node for node in syntax("__init__").body if isinstance(node, ast.If))
+    named = {alias.asname for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert named == set(homie_migrations_core.__all__)
+    for node in block.body:
+        assert isinstance(node, ast.ImportFrom)
+        for alias in node.names:
+            assert getattr(importlib.import_module(node.module), alias.name) is getattr(homie_migrations_core, alias.name)
+
+
+@pytest.mark.parametrize("hook", sorted(plugins._HOOKS))
+def test_every_hook_says_what_a_stranger_needs_to_implement_it(hook):
+    spec = getattr(hookspecs, hook)
+    assert inspect.getdoc(spec)
+    assert hasattr(spec, f"{hookspecs.PROJECT}_spec")
+    assert "self" not in inspect.signature(spec).parameters
+
+
+def test_the_hooks_are_those_of_the_contract():
+    assert {hook: list(inspect.signature(getattr(hookspecs, hook)).parameters) for hook in plugins._HOOKS} == {
+        "homie_migration_packs": [],
+        "homie_database_path": ["database", "data_dir"],
+        "homie_run_started": ["run"],
+        "homie_step_started": ["run", "step"],
+        "homie_step_progress": ["run", "step", "done", "total"],
+        "homie_step_finished": ["run", "step"],
+        "homie_step_failed": ["run", "step", "error"],
+        "homie_run_finished": ["run"],
+    }
+
+
+def test_the_public_names_have_the_types_they_promise(tmp_path):
+    checked = Path(__file__).parent / "typing" / "public_names.py"
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--config-file=",
+        f"--cache-dir={tmp_path}",
+        "--follow-imports=silent",
+        str(checked),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=PACKAGE.parent)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# --- what a start-up loads --------------------------------------------------------------------------------------------
+
+# Runs `code` in a fresh process and says which modules it loaded and which files it opened.
+WATCHED = """
+import json, sys
+opened = []
+sys.addaudithook(lambda event, facts: opened.append(str(facts[0])) if event == "open" else None)
+before = set(sys.modules)
+{code}
+print(json.dumps([sorted(set(sys.modules) - before), opened]))
+"""
+
+
+def watched(code: str) -> tuple[set[str], list[str]]:
+    done = subprocess.run([sys.executable, "-c", WATCHED.format(code=code)], capture_output=True, text=True, check=True)
+    modules, opened = json.loads(done.stdout)
+    return set(modules), opened
+
+
+def loaded(modules: set[str], *names: str) -> set[str]:
+    return {module for module in modules for name in names if module == name or module.startswith(f"{name}.")}
+
+
+def test_importing_the_library_loads_next_to_nothing():
+    modules, _ = watched("import homie_migrations_core")
+    assert loaded(modules, NAME) == {NAME}
+    assert not loaded(modules, "typer", "click", "rich", "pluggy", "importlib_metadata", "importlib.metadata", "sqlite3", "pathlib")
+
+
+def test_an_up_to_date_start_loads_no_migration_and_nothing_dear(tmp_path):
+    database = tmp_path / "homie_file_organizer.db"
+    run_migrations(database)
+    modules, opened = watched(
+        f"from file_organizer_migrations.migration_runner import run_migrations\nassert run_migrations({str(database)!r}) == 0"
+    )
+    dear = (
+        "typer click rich pluggy importlib_metadata importlib.metadata dataclasses logging inspect ast re pathlib typing tokenize"
+    )
+    assert not loaded(modules, *dear.split())
+    assert loaded(modules, NAME) == {
+        NAME,
+        *(f"{NAME}.{module}" for module in "dropin errors naming shortcut stopping sqlite sqlite.database".split()),
+    }
+    assert not [module for module in modules if "destination_memory" in module]
+    assert not [path for path in opened if "destination_memory" in path]
+
+
+def test_a_start_with_something_to_do_loads_no_terminal(tmp_path):
+    database = tmp_path / "homie_file_organizer.db"
+    modules, _ = watched(
+        f"from file_organizer_migrations.migration_runner import run_migrations\nassert run_migrations({str(database)!r}) == 1"
+    )
+    assert not loaded(modules, "typer", "click", "rich", "argparse", f"{NAME}.cli")
+
+
+def test_status_opens_each_migration_once_and_runs_none(tmp_path):
+    modules, opened = watched(
+        "from file_organizer_migrations.migration_runner import MigrationRunner\n"
+        f"MigrationRunner({str(tmp_path / 'x.db')!r}).get_migration_status()"
+    )
+    assert not [module for module in modules if "destination_memory" in module]
+    assert len([path for path in opened if "destination_memory" in path]) == 1

@@ -1,0 +1,449 @@
+"""The front desk: which packs are meant, what is refused, and that all of a call happens or none of it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import importlib_metadata  # noqa: F401  (before `nothing_else` hides the folder it is in)
+import pytest
+from helpers import EARLIER_TABLE, creates, fingerprint, python_migration, query, recorded, run_sql, tables, write_pack
+from homie_migrations_core import MigrationPack, MigrationRunner, run_migrations
+from homie_migrations_core.errors import (
+    DatabaseIsAhead,
+    DatabaseNotReachable,
+    MigrationFailed,
+    NothingInstalled,
+    OwnerUnclear,
+    PackBroken,
+    PackNotChosen,
+    RollbackRefused,
+    UnknownPack,
+    UnknownTarget,
+)
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Make folder packs for one database file, `app.db`."""
+
+    def make_pack(name: str, *names: str, database: str = "app.db", **files: str) -> MigrationPack:
+        """Migrations by their stems; each makes a table named after its pack and version."""
+        contents = {f"{each}.py": creates(int(each[:3]), f"{name}_{int(each[:3])}") for each in names}
+        contents |= {f"{stem.removeprefix('m')}.py": content for stem, content in files.items()}
+        return write_pack(tmp_path / "packs" / name, name, contents, database=database)
+
+    return make_pack
+
+
+@pytest.fixture
+def database(tmp_path) -> Path:
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data" / "app.db"
+
+
+def refs(migrations) -> list[str]:
+    return [each.ref for each in migrations]
+
+
+# --- which packs ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(installed):
+    """Two installed packs of `app.db`, one of `other.db`, and none beside them."""
+    installed.nothing_else()
+    installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
+    installed.pack("news", {"001_a.py": creates(1, "news")}, database="app.db")
+    installed.pack("other", {"001_a.py": creates(1, "other")}, database="other.db")
+    return installed
+
+
+def test_a_file_gets_the_packs_that_name_it(three, database):
+    assert refs(MigrationRunner(database).apply()) == ["mail:001_a", "news:001_a"]
+    assert refs(MigrationRunner(database.with_name("other.db")).apply()) == ["other:001_a"]
+
+
+def test_only_some_of_them_can_be_chosen(three, database):
+    assert refs(MigrationRunner(database, only=["news"]).apply()) == ["news:001_a"]
+    assert MigrationRunner(database).status().packs["mail"].state == "pending"
+    assert refs(MigrationRunner(database, only=["mail", "news"]).apply()) == ["mail:001_a"]
+
+
+@pytest.mark.parametrize("name", ["nobody", "other"])
+def test_a_chosen_pack_that_is_not_there_for_this_database_is_unknown(three, database, name):
+    for call in ("status", "plan", "apply"):
+        with pytest.raises(UnknownPack, match=f"there is no pack '{name}'; the packs there for this database are mail, news"):
+            getattr(MigrationRunner(database, only=["mail", name]), call)()
+    assert list(database.parent.iterdir()) == []
+
+
+def test_a_chosen_pack_that_is_not_there_is_unknown_also_when_nothing_is_to_be_done(three, database):
+    MigrationRunner(database).apply()
+    with pytest.raises(UnknownPack):
+        MigrationRunner(database, only=["nobody"]).apply()
+
+
+def test_a_chosen_pack_that_is_broken_is_said_to_be(three, database):
+    three.pack("bad", {"helpers.py": ""}, database="app.db")
+    with pytest.raises(PackBroken, match="Nothing was done: bad: helpers.py is not named by the rule"):
+        MigrationRunner(database, only=["bad"]).apply()
+    assert refs(MigrationRunner(database, only=["mail"]).apply()) == ["mail:001_a"]
+
+
+def test_a_file_that_no_pack_names_needs_a_choice_when_there_is_more_than_one(three, database):
+    stray = database.with_name("stray.db")
+    for call in ("status", "plan", "apply"):
+        with pytest.raises(PackNotChosen) as refused:
+            getattr(MigrationRunner(stray), call)()
+        assert refused.value.candidates == ("mail", "news", "other")
+    assert not stray.exists()
+    assert refs(MigrationRunner(stray, only=["news"]).apply()) == ["news:001_a"]
+
+
+def test_a_file_that_no_pack_names_gets_the_packs_of_the_one_database_there_is(installed, database):
+    installed.nothing_else()
+    installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
+    installed.pack("news", {"001_a.py": creates(1, "news")}, database="app.db")
+    stray = database.with_name("stray.db")
+    assert refs(MigrationRunner(stray).apply()) == ["mail:001_a", "news:001_a"]
+    assert MigrationRunner(stray).apply() == []
+
+
+def test_a_file_with_tables_and_no_record_under_a_name_that_no_pack_gave_it_is_a_strangers(installed, database):
+    installed.nothing_else()
+    installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
+    stray = database.with_name("stray.db")
+    run_sql(stray, "CREATE TABLE of_a_stranger (x)")
+    before = fingerprint(stray.parent)
+    for call in ("status", "plan", "apply"):
+        with pytest.raises(PackNotChosen, match="it holds tables but no record of a migration, .* `--pack mail`"):
+            getattr(MigrationRunner(stray), call)()
+    assert fingerprint(stray.parent) == before
+    assert refs(MigrationRunner(stray, only=["mail"]).apply()) == ["mail:001_a"]
+    assert MigrationRunner(stray).apply() == []  # now it has a record
+
+
+def test_the_history_of_a_strangers_file_is_refused_every_time(installed, database):
+    installed.nothing_else()
+    installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
+    stray = database.with_name("stray.db")
+    run_sql(stray, "CREATE TABLE of_a_stranger (x)")
+    runner = MigrationRunner(stray)
+    for _ in range(2):
+        with pytest.raises(PackNotChosen):
+            runner.history()
+
+
+def test_an_earlier_record_that_several_could_own_belongs_to_the_one_that_is_chosen(three, database):
+    run_sql(database, EARLIER_TABLE + "INSERT INTO schema_migrations (version, migration_name) VALUES (1, '001_a')")
+    with pytest.raises(OwnerUnclear, match="Name the one pack that wrote it with --pack"):
+        MigrationRunner(database).plan()
+    assert MigrationRunner(database, only=["mail"]).plan().steps == ()
+    assert MigrationRunner(database, only=["mail"]).status().packs["mail"].state == "up_to_date"
+
+
+def test_it_belongs_to_the_chosen_one_also_when_another_is_broken(installed, database):
+    installed.nothing_else()
+    installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
+    installed.pack("bad", {"helpers.py": ""}, database="app.db")
+    run_sql(database, EARLIER_TABLE + "INSERT INTO schema_migrations (version, migration_name) VALUES (1, '001_a')")
+    with pytest.raises(OwnerUnclear, match="Name the one pack that wrote it with --pack"):
+        MigrationRunner(database).plan()
+    assert MigrationRunner(database, only=["mail"]).plan().steps == ()
+
+
+def test_a_file_with_tables_and_no_record_under_its_own_name_is_taken_as_it_is(three, database):
+    run_sql(database, "CREATE TABLE of_the_application (x)")
+    assert refs(MigrationRunner(database).apply()) == ["mail:001_a", "news:001_a"]
+
+
+def test_where_nothing_is_installed_there_is_nothing_to_do_it_with(installed, database):
+    installed.nothing_else()
+    for call in ("status", "plan", "apply"):
+        with pytest.raises(NothingInstalled):
+            getattr(MigrationRunner(database), call)()
+    with pytest.raises(NothingInstalled):
+        run_migrations(database)
+
+
+def test_of_one_name_only_one_pack_can_be_handed_in(make, database):
+    one, other = make("a", "001_x"), MigrationPack("a", make("b", "001_y").migrations, "app.db")
+    with pytest.raises(PackBroken, match="a: it was handed in more than once"):
+        MigrationRunner(database, [one, other, make("c", "001_z")]).apply()
+    assert not database.exists()
+
+
+def test_a_relative_path_means_what_it_meant_when_the_runner_was_made(make, database, tmp_path, monkeypatch):
+    monkeypatch.chdir(database.parent)
+    runner = MigrationRunner("app.db", [make("a", "001_x")])
+    monkeypatch.chdir(tmp_path)
+    runner.apply()
+    assert runner.path == database
+    assert database.exists()
+
+
+def test_a_folder_that_is_missing_is_not_made(make, tmp_path):
+    runner = MigrationRunner(tmp_path / "nowhere" / "app.db", [make("a", "001_x")])
+    for call in (runner.status, runner.apply):
+        with pytest.raises(DatabaseNotReachable, match="there is no folder"):
+            call()
+    assert not (tmp_path / "nowhere").exists()
+
+
+# --- applying -------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_applied_comes_back_in_order_and_again_there_is_nothing(make, database):
+    packs = [make("b", "001_x", "002_y"), make("a", "001_x")]
+    assert refs(MigrationRunner(database, packs).apply()) == ["a:001_x", "b:001_x", "b:002_y"]
+    assert MigrationRunner(database, packs).apply() == []
+    assert run_migrations(database, packs) == 0
+    assert recorded(database) == ["a:001_x", "b:001_x", "b:002_y"]
+    assert tables(database) == {"a_1", "b_1", "b_2"}
+
+
+def test_run_migrations_counts_what_it_applied(make, database):
+    assert run_migrations(str(database), [make("a", "001_x", "002_y")]) == 2
+
+
+def test_a_target_stops_there_and_brings_what_it_requires(make, database):
+    a = make("a", "001_x", m002_y=creates(2, "a_2", requires=("b:1",)), m003_z=creates(3, "a_3"))
+    runner = MigrationRunner(database, [a, make("b", "001_x", "002_y"), make("c", "001_x")])
+    assert refs(runner.apply(to="a:002_y")) == ["a:001_x", "b:001_x", "a:002_y"]
+    assert runner.apply(to="a:1") == []
+    assert recorded(database) == ["a:001_x", "a:002_y", "b:001_x"]
+    with pytest.raises(UnknownTarget):
+        runner.apply(to="a:9")
+
+
+def test_planning_and_looking_leave_no_file(make, database):
+    runner = MigrationRunner(database, [make("a", "001_x", "002_y")])
+    assert [step.ref for step in runner.plan().steps] == ["a:001_x", "a:002_y"]
+    assert [step.ref for step in runner.plan(to="a:1").steps] == ["a:001_x"]
+    assert runner.status().state == "new"
+    assert runner.history() == ()
+    assert list(database.parent.iterdir()) == []
+
+
+def test_history_is_in_the_order_in_which_it_happened(make, database):
+    packs = [make("a", "001_x", "002_y"), make("b", "001_x")]
+    MigrationRunner(database, packs).apply()
+    run_sql(
+        database,
+        """
+        UPDATE schema_migrations SET applied_at = '2024-01-03 00:00:00' WHERE pack = 'a' AND version = 1;
+        UPDATE schema_migrations SET applied_at = '2024-01-01 00:00:00' WHERE pack = 'b';
+        UPDATE schema_migrations SET applied_at = '2024-01-03 00:00:00' WHERE pack = 'a' AND version = 2;
+        """,
+    )
+    assert refs(MigrationRunner(database, packs).history()) == ["b:001_x", "a:001_x", "a:002_y"]
+
+
+def test_a_refusal_of_one_pack_stops_the_whole_database(make, database):
+    packs = [make("a", "001_x"), make("b", "001_x")]
+    MigrationRunner(database, packs).apply()
+    run_sql(database, "INSERT INTO schema_migrations (version, migration_name, pack) VALUES (9, '009_new', 'b')")
+    before = fingerprint(database.parent)
+    packs = [make("a", "001_x", "002_y"), packs[1]]
+    with pytest.raises(DatabaseIsAhead):
+        MigrationRunner(database, packs).apply()
+    assert fingerprint(database.parent) == before
+
+
+def test_an_edited_migration_is_a_warning_and_no_stop(make, database, caplog):
+    MigrationRunner(database, [make("a", "001_x")]).apply()
+    pack = make("a", "002_y", m001_x=creates(1, "another"))
+    assert refs(MigrationRunner(database, [pack]).apply()) == ["a:002_y"]
+    assert "a:001_x was edited after it was applied" in caplog.text
+
+
+# --- broken packs that were handed in ----------------------------------------------------------------------------------
+
+
+def test_the_healthy_ones_are_applied_first_and_stay_when_another_is_broken(make, database):
+    bad = make("bad", mhelpers="")
+    packs = [make("a", "001_x"), bad, make("z", "001_x")]
+    runner = MigrationRunner(database, packs)
+    with pytest.raises(PackBroken) as broken:
+        runner.apply()
+    assert str(broken.value).startswith("Not every pack was applied: bad: helpers.py is not named by the rule")
+    assert [each.pack for each in broken.value.broken] == ["bad"]
+    assert recorded(database) == ["a:001_x", "z:001_x"]
+    with pytest.raises(PackBroken):  # also when there is nothing left to do for the others
+        runner.apply()
+    assert recorded(database) == ["a:001_x", "z:001_x"]
+
+
+def test_what_requires_a_broken_pack_is_left_out_and_named_with_it(make, database):
+    packs = [
+        make("a", m001_x=creates(1, "a_1", requires=("bad:1",))),
+        make("b", "001_x"),
+        make("bad", m001_x="def apply_migration(conn): pass"),
+    ]
+    with pytest.raises(PackBroken) as broken:
+        MigrationRunner(database, packs).apply()
+    assert [(each.pack, each.reason) for each in broken.value.broken] == [
+        ("a", "a:001_x requires bad:1, and bad can't be applied (001_x.py has no get_migration_version())"),
+        ("bad", "001_x.py has no get_migration_version()"),
+    ]
+    assert recorded(database) == ["b:001_x"]
+
+
+def test_where_no_pack_is_usable_nothing_is_begun(make, database, tmp_path):
+    nowhere = MigrationPack("nowhere", tmp_path / "nowhere", "app.db")
+    with pytest.raises(PackBroken, match="nowhere: its folder .* does not exist"):
+        MigrationRunner(database, [nowhere, make("bad", mhelpers="")]).apply()
+    assert not database.exists()
+
+
+def test_a_target_in_a_broken_pack_is_refused(make, database):
+    runner = MigrationRunner(database, [make("a", "001_x"), make("bad", mhelpers="")])
+    with pytest.raises(PackBroken, match="bad: helpers.py"):
+        runner.apply(to="bad:1")
+    with pytest.raises(PackBroken):
+        runner.rollback("bad")
+    with pytest.raises(PackBroken):
+        runner.redo("bad")
+    assert not database.exists()
+
+
+def test_an_installed_pack_that_is_left_out_is_logged_and_the_others_are_applied(three, database, caplog):
+    three.pack("bad", {"001_a.py": "no Python ("}, database="app.db")
+    runner = MigrationRunner(database)
+    with caplog.at_level(logging.ERROR, "homie_migrations"):
+        assert refs(runner.apply()) == ["mail:001_a", "news:001_a"]
+    assert "The pack bad was left out: 001_a.py, line 1: " in caplog.text
+    assert [each.label for each in runner.left_out] == ["bad"]
+
+
+# --- rolling back ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_rollback_takes_back_what_it_says_newest_first(make, database):
+    runner = MigrationRunner(database, [make("a", "001_x", "002_y", "003_z"), make("b", "001_x")])
+    runner.apply()
+    assert refs(runner.rollback("a")) == ["a:003_z"]
+    assert refs(runner.rollback("a", to=0)) == ["a:002_y", "a:001_x"]
+    assert runner.rollback("a") == []
+    assert (recorded(database), tables(database)) == (["b:001_x"], {"b_1"})
+
+
+def refused(runner: MigrationRunner, pack: str, database: Path, **how) -> tuple[str, ...]:
+    before = fingerprint(database.parent)
+    with pytest.raises(RollbackRefused) as refusal:
+        runner.rollback(pack, **how)
+    with pytest.raises(RollbackRefused):
+        runner.plan_rollback(pack, **how)
+    assert fingerprint(database.parent) == before
+    return refusal.value.found
+
+
+def test_a_rollback_that_meets_one_without_rollback_migration_takes_back_none(make, database):
+    runner = MigrationRunner(database, [make("a", "001_x", "003_z", m002_y=python_migration(2))])
+    runner.apply()
+    assert refused(runner, "a", database, to=0) == ("a:002_y has no rollback_migration",)
+    assert refs(runner.rollback("a")) == ["a:003_z"]
+
+
+def test_a_rollback_of_what_another_pack_requires_is_refused(make, database):
+    runner = MigrationRunner(database, [make("a", "001_x", "002_y"), make("b", m001_x=creates(1, "b_1", requires=("a:001_x",)))])
+    runner.apply()
+    assert refused(runner, "a", database, steps=2) == ("b:001_x is applied and requires a:001_x",)
+    assert refs(runner.rollback("a")) == ["a:002_y"]
+    runner.rollback("b")
+    assert refs(runner.rollback("a")) == ["a:001_x"]
+
+
+def test_a_rollback_of_what_is_no_longer_shipped_is_refused(make, database):
+    MigrationRunner(database, [make("a", "001_x", "002_y", "003_z")]).apply()
+    (database.parent.parent / "packs" / "a" / "003_z.py").unlink()
+    runner = MigrationRunner(database, [make("a", "001_x", "002_y")])
+    assert refused(runner, "a", database) == ("the installed pack does not ship a:003_z",)
+
+
+@pytest.mark.parametrize("how", [{"to": 1, "steps": 1}, {"to": -1}, {"steps": 0}, {"steps": -3}, {"to": 9}])
+def test_a_rollback_to_what_makes_no_sense_is_refused(make, database, how):
+    runner = MigrationRunner(database, [make("a", "001_x", "002_y")])
+    runner.apply()
+    before = fingerprint(database.parent)
+    with pytest.raises(UnknownTarget):
+        runner.rollback("a", **how)
+    assert fingerprint(database.parent) == before
+
+
+def test_a_rollback_of_an_unknown_pack_is_refused_and_makes_no_file(make, database):
+    runner = MigrationRunner(database, [make("a", "001_x")])
+    for call in (runner.rollback, runner.redo, runner.plan_rollback):
+        with pytest.raises(UnknownPack, match="there is no pack 'x'"):
+            call("x")
+    assert runner.rollback("a") == runner.redo("a") == []
+    assert not database.exists()
+
+
+def test_a_rollback_that_fails_keeps_what_went_before_it(make, database):
+    a = make("a", "001_x", "003_z", m002_y=python_migration(2, rollback="conn.execute('DROP TABLE a_1')\n1 / 0"))
+    runner = MigrationRunner(database, [a])
+    runner.apply()
+    with pytest.raises(MigrationFailed) as failure:
+        runner.rollback("a", to=0)
+    assert (failure.value.ref, failure.value.direction, refs(failure.value.applied)) == ("a:002_y", "rollback", ["a:003_z"])
+    assert (recorded(database), tables(database)) == (["a:001_x", "a:002_y"], {"a_1"})
+
+
+# --- redoing ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_redo_is_a_rollback_and_an_apply_of_the_newest_one(make, database):
+    runner = MigrationRunner(database, [make("a", "001_x", "002_y"), make("b", "001_x")])
+    runner.apply()
+    run_sql(database, "INSERT INTO a_1 VALUES (1, 'stays'); INSERT INTO a_2 VALUES (1, 'goes');")
+    assert refs(runner.redo("a")) == ["a:002_y"]
+    assert recorded(database) == ["a:001_x", "a:002_y", "b:001_x"]
+    assert (query(database, "SELECT text FROM a_1"), query(database, "SELECT text FROM a_2")) == ([("stays",)], [])
+
+
+@pytest.mark.parametrize(
+    "failure", ["1 / 0", "conn.commit()\n    raise SystemExit", "conn.executescript('CREATE TABLE half (x); SELECT nothing;')"]
+)
+def test_a_redo_is_one_transaction(make, database, failure):
+    """The rollback works, the apply fails: the table and its rows are there as before."""
+    again = f"""
+        made = conn.execute("SELECT COUNT(*) FROM sqlite_schema WHERE name = 'was_there'").fetchone()[0]
+        conn.execute('CREATE TABLE a_1 (id INTEGER PRIMARY KEY, text TEXT)')
+        if made:
+            {failure.replace(chr(10), chr(10) + "        ")}
+    """
+    runner = MigrationRunner(database, [make("a", m001_x=python_migration(1, again, rollback="conn.execute('DROP TABLE a_1')"))])
+    runner.apply()
+    run_sql(database, "CREATE TABLE was_there (x); INSERT INTO a_1 VALUES (1, 'stays');")
+    before = fingerprint(database.parent)
+    with pytest.raises(MigrationFailed) as failed:
+        runner.redo("a")
+    assert (failed.value.ref, failed.value.direction, failed.value.applied) == ("a:001_x", "apply", ())
+    assert query(database, "SELECT text FROM a_1") == [("stays",)]
+    assert query(database, "SELECT name FROM sqlite_schema WHERE name = 'half'") == []
+    assert recorded(database) == ["a:001_x"]
+    assert fingerprint(database.parent).keys() == before.keys()
+
+
+def test_a_redo_takes_the_code_of_today_and_records_it(make, database):
+    MigrationRunner(database, [make("a", "001_x")]).apply()
+    edited = make("a", m001_x=creates(1, "a_1").replace("text TEXT", "text TEXT, more TEXT"))
+    runner = MigrationRunner(database, [edited])
+    assert runner.status().packs["a"].state == "edited"
+    assert refs(runner.redo("a")) == ["a:001_x"]
+    assert runner.status().state == "up_to_date"
+    assert [name for (name,) in query(database, "SELECT name FROM pragma_table_info('a_1')")] == ["id", "text", "more"]
+
+
+def test_a_redo_that_is_refused_changes_nothing(make, database):
+    runner = MigrationRunner(
+        database, [make("a", m001_x=python_migration(1)), make("b", m001_x=creates(1, "b_1", requires=("a:1",)))]
+    )
+    runner.apply()
+    before = fingerprint(database.parent)
+    with pytest.raises(RollbackRefused) as refusal:
+        runner.redo("a")
+    assert refusal.value.found == ("a:001_x has no rollback_migration", "b:001_x is applied and requires a:1")
+    assert fingerprint(database.parent) == before

@@ -1,0 +1,101 @@
+"""What a type checker must find out about the public names. Checked by mypy, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import assert_type
+
+from file_organizer_migrations.migration_runner import MigrationRunner as FileOrganizerRunner
+from file_organizer_migrations.migration_runner import run_migrations as run_file_organizer_migrations
+from homie_migrations_core import (
+    DatabaseStatus,
+    HomieMigrationsError,
+    Migration,
+    MigrationPack,
+    MigrationRunner,
+    MigrationStatus,
+    PackStatus,
+    Plan,
+    Record,
+    Run,
+    Step,
+    hookimpl,
+    run_migrations,
+    try_migration,
+)
+
+# A pack as its author makes it.
+pack = MigrationPack(name="file_organizer", migrations=Path("migrations"), database="homie_file_organizer.db")
+assert_type(pack.name, str)
+assert_type(pack.migrations, str | Path)
+assert_type(pack.database, str)
+
+
+@hookimpl
+def homie_migration_packs() -> MigrationPack:
+    return MigrationPack("file_organizer", "file_organizer_migrations.migrations")
+
+
+assert_type(homie_migration_packs(), MigrationPack)
+
+
+class Observer:
+    @hookimpl
+    def homie_step_finished(self, run: Run, step: Step) -> None:
+        assert_type(run.path, Path)
+        assert_type(run.plan, Plan)
+        assert_type(step.ref, str)
+        assert_type(step.migration, Migration)
+
+
+# A run, and what comes back from it.
+runner = MigrationRunner("homie_file_organizer.db")
+runner = MigrationRunner(
+    Path("x.db"), packs=[pack], only={"a"}, backup=True, lock_timeout=30.0, should_stop=lambda: False, observers=[Observer()]
+)
+assert_type(runner.path, Path)
+assert_type(runner.apply(), list[Migration])
+assert_type(runner.apply(to="file_organizer:3", all_or_nothing=True, allow_late=True), list[Migration])
+assert_type(runner.rollback("file_organizer"), list[Migration])
+assert_type(runner.rollback("file_organizer", to=0), list[Migration])
+assert_type(runner.rollback("file_organizer", steps=1), list[Migration])
+assert_type(runner.redo("file_organizer"), list[Migration])
+assert_type(runner.plan(), Plan)
+assert_type(runner.plan(to="file_organizer:3").steps, tuple[Step, ...])
+assert_type(runner.history(), tuple[Record, ...])
+assert_type(run_migrations("x.db"), int)
+assert_type(run_migrations(Path("x.db"), [pack], backup=False), int)
+assert_type(try_migration(__file__), int)
+
+# A status.
+status = runner.status()
+assert_type(status, DatabaseStatus)
+assert_type(status.path, Path)
+assert_type(status.exists, bool)
+assert_type(status.packs, Mapping[str, PackStatus])
+assert_type(status.packs["a"].current_version, int)
+assert_type(status.packs["a"].latest_version, int)
+assert_type(status.packs["a"].migrations, tuple[MigrationStatus, ...])
+assert_type(status.packs["a"].migrations[0].applied_at, str | None)
+assert_type(status.records, tuple[Record, ...])
+
+# An error.
+try:
+    runner.apply()
+except HomieMigrationsError as error:
+    assert_type(error.code, str)
+    assert_type(error.exit_code, int)
+
+# What a frozen value must not allow; an unused ignore is an error too.
+pack.name = "other"  # type: ignore[misc]
+status.exists = False  # type: ignore[misc]
+MigrationPack("a", migrations=3)  # type: ignore[arg-type]
+
+# The names that the file organizer's users have always called.
+assert_type(run_file_organizer_migrations(Path("x.db")), int)
+assert_type(FileOrganizerRunner("x.db").apply_migrations(), int)
+told = FileOrganizerRunner(Path("x.db")).get_migration_status()
+assert_type(told["current_version"], int)
+assert_type(told["pending_migrations"][0]["name"], str)
+assert_type(told["applied_migrations"][0]["version"], int)
