@@ -10,11 +10,10 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-import re
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +37,7 @@ from homie_migrations_core.progress import listening
 from homie_migrations_core.sqlite import integrity, snapshots, tracking
 from homie_migrations_core.sqlite.database import CommitFailed, Writer, explained, is_busy, is_database_error, read
 from homie_migrations_core.sqlite.guard import GuardedConnection, Refused
+from homie_migrations_core.sqlite.script import Script
 from homie_migrations_core.stopping import Stopped, StopRequest
 
 _log = logging.getLogger("homie_migrations")
@@ -240,7 +240,7 @@ class Execution:
         migration, rolls_back = step.migration, step.direction == "rollback"
         file = _file_of(step)
         connection.arm(str(file), self.stop)
-        script = _Script(migration.rollback_content if rolls_back else migration.content) if file.suffix == ".sql" else None
+        script = Script(migration.rollback_content if rolls_back else migration.content) if file.suffix == ".sql" else None
         try:
             if script is not None:
                 for statement in script:
@@ -292,7 +292,7 @@ class Execution:
                 "Let the error that made it roll back pass, so that it can be seen.",
             )
 
-    def _explain(self, connection: GuardedConnection, step: Step, error: BaseException, script: _Script | None) -> MigrationFailed:
+    def _explain(self, connection: GuardedConnection, step: Step, error: BaseException, script: Script | None) -> MigrationFailed:
         found = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         place = _place_of(error, step, script)
         if connection.ended is not None:
@@ -391,53 +391,6 @@ class _LookFirst(Exception):
     """The state before a step is needed, and can only be seen before it."""
 
 
-# What a statement is made of: quoted text and comments may hold a semicolon (https://sqlite.org/lang_comment.html).
-_BLANK = r"(?:[ \t\n\f\r]|--[^\n]*|/\*(?s:.*?)(?:\*/|\Z))"
-_QUOTED = r"""(?:'[^']*(?:'|\Z)|"[^"]*(?:"|\Z)|`[^`]*(?:`|\Z)|\[[^\]]*(?:\]|\Z))"""
-_BEGINNING = re.compile(rf"(?:{_BLANK}|;)*+")
-_STATEMENT = re.compile(rf"""(?:[^;'"`\[/-]|{_QUOTED}|{_BLANK}|[/-])*+(?:;|\Z)""")
-_TRIGGER = re.compile(rf"(?:EXPLAIN{_BLANK}+)?CREATE{_BLANK}+(?:TEMP(?:ORARY)?{_BLANK}+)?TRIGGER\b", re.IGNORECASE)
-_END = re.compile(rf"END{_BLANK}*+(?:;|\Z)", re.IGNORECASE)
-
-
-class _Script:
-    """
-    An SQL migration, statement by statement, so that the one that fails is known.
-
-    A statement ends where `sqlite3_complete` says so (https://sqlite.org/c3ref/complete.html): at a semicolon, and
-    a trigger at the one after the END that follows another.
-    """
-
-    def __init__(self, content: bytes) -> None:
-        self._text = content.decode("utf-8-sig")
-        self._offset = 0
-
-    def __iter__(self) -> Iterator[str]:
-        text, end = self._text, 0
-        while end < len(text):
-            begin = self._offset = _end_of(_BEGINNING, text, end)
-            end = _end_of(_STATEMENT, text, begin)
-            if _TRIGGER.match(text, begin):
-                last = False
-                while end < len(text) and not last:
-                    inner = _end_of(_BEGINNING, text, end)
-                    last = _END.match(text, inner) is not None
-                    end = _end_of(_STATEMENT, text, inner)
-            if begin < end:
-                yield text[begin:end]
-
-    @property
-    def line(self) -> int:
-        """Where the statement that came last begins."""
-        return self._text.count("\n", 0, self._offset) + 1
-
-
-def _end_of(pattern: re.Pattern[str], text: str, start: int) -> int:
-    found = pattern.match(text, start)
-    assert found is not None  # both match nothing, too
-    return found.end()
-
-
 def _file_of(step: Step) -> Path:
     migration = step.migration
     return migration.rollback_path if step.direction == "rollback" and migration.rollback_path else migration.path
@@ -447,7 +400,7 @@ def _place(step: Step, line: int | None) -> str:
     return f" ({_file_of(step).name}, line {line})" if line else f" ({_file_of(step).name})"
 
 
-def _place_of(error: BaseException, step: Step, script: _Script | None) -> str:
+def _place_of(error: BaseException, step: Step, script: Script | None) -> str:
     """Where in the author's file, as far as can be known."""
     if script is not None:
         return _place(step, script.line)

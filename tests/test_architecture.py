@@ -34,7 +34,7 @@ LAYERS = """
     __main__
 """
 LAYER = {module: number for number, line in enumerate(LAYERS.split("\n")) for module in line.split()}
-IN_SQLITE = {module: number for number, module in enumerate("guard database tracking integrity snapshots schema".split())}
+IN_SQLITE = {module: number for number, module in enumerate("guard script database tracking integrity snapshots schema".split())}
 
 MODULES = sorted(path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.rglob("*.py"))
 

@@ -23,7 +23,7 @@ from homie_migrations_core.errors import (
     MigrationFailed,
     RunStopped,
 )
-from homie_migrations_core.execution import _Script
+from homie_migrations_core.sqlite.script import Script
 from homie_migrations_core.sqlite.database import CommitFailed, Writer
 from homie_migrations_core.sqlite.guard import GuardedConnection
 
@@ -749,5 +749,5 @@ def test_a_migration_may_use_the_library_on_another_file(path: Path, tmp_path: P
     ],
 )
 def test_a_script_is_cut_where_sqlite_ends_a_statement(script: str, statements: list[str]) -> None:
-    assert list(_Script(script.encode())) == statements
+    assert list(Script(script.encode())) == statements
     assert all(sqlite3.complete_statement(each) for each in statements[:-1])

@@ -214,10 +214,10 @@ class GuardedConnection(sqlite3.Connection):
                     self.speak(f"PRAGMA {name}={default[0] if default else 0}")
             finally:
                 fresh.close()
-        for kind, name in self.speak("SELECT type, name FROM sqlite_temp_schema WHERE type IN ('table', 'view')").fetchall():
+        for kind, name in self.speak("SELECT type, name FROM sqlite_temp_master WHERE type IN ('table', 'view')").fetchall():
             if not name.lower().startswith("sqlite_"):
                 self.speak(f"DROP {kind} IF EXISTS temp.{quoted(name)}")
-        for (name,) in self.speak("SELECT name FROM sqlite_temp_schema WHERE type = 'trigger'").fetchall():
+        for (name,) in self.speak("SELECT name FROM sqlite_temp_master WHERE type = 'trigger'").fetchall():
             self.speak(f"DROP TRIGGER IF EXISTS temp.{quoted(name)}")
         return self._beyond_undo
 
@@ -556,9 +556,11 @@ class GuardedConnection(sqlite3.Connection):
         super().create_window_function(name, arguments, None)
 
     def _note_function(self, name: str, arguments: int) -> None:
-        built_in = self.speak(
-            "SELECT 1 FROM pragma_function_list WHERE builtin AND name = lower(?) AND narg IN (?, -1)", (name, arguments)
-        )
+        listed = "SELECT 1 FROM pragma_function_list WHERE builtin AND name = lower(?) AND narg IN (?, -1)"
+        try:
+            built_in = self.speak(listed, (name, arguments))
+        except sqlite3.OperationalError:  # before 3.30 SQLite does not say which functions it has
+            return
         built_in.row_factory = None  # the author's may not like this row
         if built_in.fetchone():
             self._beyond_undo.append(f"the function {name}(), which SQLite has itself")

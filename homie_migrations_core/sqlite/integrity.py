@@ -15,7 +15,7 @@ from homie_migrations_core.sqlite.guard import GuardedConnection, Touched, quote
 
 _ONLY_THE_APPLICATION_KNOWS = ("no such function", "no such collation", "no such module", "wrong number of arguments to function")
 _KEYS = """
-    SELECT m.name, f.id, f."table", f."from" FROM main.sqlite_schema AS m, pragma_foreign_key_list(m.name, 'main') AS f
+    SELECT m.name, f.id, f."table", f."from" FROM main.sqlite_master AS m, pragma_foreign_key_list(m.name, 'main') AS f
     WHERE m.type = 'table' AND m.sql NOT LIKE 'CREATE VIRTUAL%'"""
 
 Query = Callable[[str], list[tuple[object, ...]]]
@@ -73,7 +73,7 @@ def find_broken(connection: sqlite3.Connection, touched: Touched | None = None) 
 
 def _find_in_keys(query: Query, changed: set[str] | None, keys: Counter[tuple[str, str | None]]) -> None:
     """Check the tables that changed and those that refer to one; all tables for None."""
-    tables = {str(name).lower() for (name,) in query("SELECT name FROM main.sqlite_schema WHERE type = 'table'")}
+    tables = {str(name).lower() for (name,) in query("SELECT name FROM main.sqlite_master WHERE type = 'table'")}
     columns: dict[tuple[str, object], list[str]] = {}
     parents: dict[tuple[str, object], str] = {}
     for child, number, parent, column in query(_KEYS):
@@ -117,7 +117,7 @@ def _by_value(query: Query, child: str, number: object, columns: list[str], orph
 def _find_in_views_and_triggers(query: Query, named: set[str] | None, schema: dict[str, str]) -> None:
     with_triggers: dict[str, list[str]] = {}
     for kind, name, table in query(
-        "SELECT type, name, tbl_name FROM main.sqlite_schema WHERE type IN ('view', 'trigger') ORDER BY name"
+        "SELECT type, name, tbl_name FROM main.sqlite_master WHERE type IN ('view', 'trigger') ORDER BY name"
     ):
         if named is not None and str(name).lower() not in named:
             continue
@@ -167,7 +167,7 @@ def _is_known_to_application(error: sqlite3.Error) -> bool:
 def helpers_of_tables(connection: GuardedConnection) -> set[tuple[str, str, str]]:
     """Every index and trigger that somebody wrote: kind, name, table."""
     rows = connection.speak(
-        "SELECT type, name, tbl_name FROM main.sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
+        "SELECT type, name, tbl_name FROM main.sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
     )
     return {(str(kind), str(name), str(table)) for kind, name, table in rows.fetchall()}
 
@@ -177,7 +177,7 @@ def lost_helpers(connection: GuardedConnection, before: set[tuple[str, str, str]
     if not any(kind == "table" for kind, _ in touched.dropped):
         return []
     after = {(kind, name) for kind, name, _ in helpers_of_tables(connection)}
-    tables = {str(name).lower() for (name,) in connection.speak("SELECT name FROM main.sqlite_schema WHERE type = 'table'")}
+    tables = {str(name).lower() for (name,) in connection.speak("SELECT name FROM main.sqlite_master WHERE type = 'table'")}
     return [
         f"the {kind} {name} on {table}"
         for kind, name, table in sorted(before)

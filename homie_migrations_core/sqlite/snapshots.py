@@ -104,7 +104,7 @@ def _copy(source: sqlite3.Connection, target: Path, stop: StopRequest) -> None:
         copy.execute("PRAGMA synchronous=OFF")  # synced once, at the end
         copy.execute("PRAGMA journal_mode=OFF")
         source.execute("BEGIN")  # one read transaction, or a foreign write would start the copy over
-        source.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+        source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
         source.backup(copy, pages=_PAGES_A_STEP, progress=look_up, sleep=SLICE)
         source.execute("ROLLBACK")
     finally:
@@ -124,7 +124,7 @@ def _check(source: sqlite3.Connection, target: Path) -> None:
         # Nobody else knows this file, so it needs no lock, no -wal and no -shm.
         copy = sqlite3.connect(uri(os.fspath(target), "immutable=1"), timeout=SLICE, uri=True, isolation_level=None)
         try:
-            for question in ("PRAGMA page_count", "PRAGMA freelist_count", "SELECT * FROM sqlite_schema", "PRAGMA quick_check"):
+            for question in ("PRAGMA page_count", "PRAGMA freelist_count", "SELECT * FROM sqlite_master", "PRAGMA quick_check"):
                 answer = _answer(copy, question)
                 expected = [("ok",)] if question == "PRAGMA quick_check" else _answer(source, question)
                 if answer != expected and answer != _answer(source, question):

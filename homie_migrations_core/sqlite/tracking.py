@@ -63,10 +63,10 @@ def read_tracking(connection: sqlite3.Connection) -> Tracking:
     """
     speak = connection.speak if isinstance(connection, GuardedConnection) else connection.execute
     # A trigger may share its name with a table.
-    named = "SELECT type, sql FROM main.sqlite_schema WHERE lower(name) = ? AND type <> 'trigger'"
+    named = "SELECT type, sql FROM main.sqlite_master WHERE lower(name) = ? AND type <> 'trigger'"
     found = speak(named, (TRACKING_TABLE,)).fetchone()
     if found is None:
-        return Tracking("none", (), speak("SELECT 1 FROM main.sqlite_schema LIMIT 1").fetchone() is not None)
+        return Tracking("none", (), speak("SELECT 1 FROM main.sqlite_master LIMIT 1").fetchone() is not None)
     kind, sql = found
     if kind != "table" or str(sql).lstrip().upper().startswith("CREATE VIRTUAL"):
         raise ForeignTable(f"it is a {'virtual table' if kind == 'table' else kind}")
@@ -97,7 +97,7 @@ def make_current(connection: GuardedConnection, shape: Shape, owner: str | None)
     elif shape == "earlier":
         kept = connection.speak(f"SELECT {', '.join(EARLIER_COLUMNS)} FROM main.{TRACKING_TABLE}").fetchall()
         extras = connection.speak(
-            "SELECT sql FROM main.sqlite_schema WHERE lower(tbl_name) = ? AND type IN ('index', 'trigger') AND sql IS NOT NULL",
+            "SELECT sql FROM main.sqlite_master WHERE lower(tbl_name) = ? AND type IN ('index', 'trigger') AND sql IS NOT NULL",
             (TRACKING_TABLE,),
         ).fetchall()
         connection.speak(f"DROP TABLE main.{TRACKING_TABLE}")

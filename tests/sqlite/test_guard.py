@@ -544,6 +544,34 @@ def test_a_ctrl_c_that_meets_a_callback_is_not_lost(one_scene: Scene, callback: 
     one_scene.assert_undone()
 
 
+def test_a_ctrl_c_in_a_callback_ends_the_statement_at_once(one_scene: Scene) -> None:
+    run_sql(one_scene.path, "CREATE TRIGGER fires AFTER UPDATE ON t BEGIN SELECT 1; END;")
+    run_sql(
+        one_scene.path,
+        "INSERT INTO t SELECT value, '' FROM (WITH RECURSIVE n(value) AS (SELECT 10 UNION ALL SELECT value + 1 FROM n WHERE value < 500) SELECT * FROM n);",
+    )
+    note = one_scene.path.with_name("calls")
+    head = """
+        import signal
+        calls = []
+        def press(_):
+            calls.append(True)
+            if len(calls) == 3:
+                signal.raise_signal(signal.SIGINT)
+    """
+    body = f"""
+        conn.set_trace_callback(press)
+        try:
+            conn.execute("UPDATE t SET v = v")
+        finally:
+            with open({str(note)!r}, "w") as file:
+                file.write(str(len(calls)))
+    """
+    with pytest.raises(KeyboardInterrupt):
+        one_scene.run(body, head=head)
+    assert int(note.read_text()) < 10  # of about 500
+
+
 def test_an_error_in_a_callback_stays_the_authors_to_handle(one_scene: Scene) -> None:
     error = one_scene.run(
         f"""
@@ -728,6 +756,23 @@ def test_a_database_that_is_replaced_past_the_guard_fails_the_migration(scene: S
     )
     assert error is not None
     scene.assert_undone()
+
+
+def test_a_transaction_that_was_replaced_by_another_one_is_noticed(scene: Scene) -> None:
+    """
+    Who takes the authorizer away past the guard can commit: nothing in Python can keep them from it. The one that
+    SQLite is in at the end is not the runner's then, and nothing is said to be applied that may not be.
+    """
+    error = scene.run(
+        """
+        sqlite3.Connection.set_authorizer(conn, None)
+        sqlite3.Cursor(conn).execute("COMMIT")
+        sqlite3.Cursor(conn).execute("BEGIN")
+        conn.execute("INSERT INTO t VALUES (2, 'new')")
+        """
+    )
+    assert error is not None
+    assert scene.rows == OLD
 
 
 # --- a connection of the author's own -------------------------------------------------------------------
