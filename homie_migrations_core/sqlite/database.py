@@ -43,7 +43,9 @@ _SETTLED_NS = 50_000_000
 def uri(path: str, parameters: str) -> str:
     """The URI of an absolute path (https://sqlite.org/uri.html, section 3.1), whatever signs it holds."""
     if os.sep == "\\":
-        path = "/" + path.replace("\\", "/").lstrip("/") if path[1:2] == ":" else path.replace("\\", "/")
+        path = ("/" if path[1:2] == ":" else "") + path.replace("\\", "/")
+    if path.startswith("//"):
+        path = "//" + path  # or SQLite takes its first folder for the name of a host
     return f"file:{path.replace('%', '%25').replace('?', '%3f').replace('#', '%23')}?{parameters}"
 
 

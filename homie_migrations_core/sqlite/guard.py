@@ -24,8 +24,11 @@ T = TypeVar("T")
 TRACKING_TABLE = "schema_migrations"
 _OUTER, _INNER = "_homie_step", "_homie_since_commit"
 _ENDED = "SQLite ended the transaction by itself"
+_CLOSED = "the migration closed the connection"
 _NOT_TRACKING = f"a migration can't change {TRACKING_TABLE}: the runner keeps it"
 _OPS_BETWEEN_LOOKS = 5_000  # virtual machine steps; from 1,000 on it costs nothing that can be measured
+
+_ENOUGH_TO_SORT_OUT = 1_000  # references to cursors, before those that are gone are dropped
 
 _READING_PRAGMAS = frozenset(
     "collation_list compile_options data_version database_list foreign_key_check foreign_key_list freelist_count "
@@ -101,7 +104,9 @@ class GuardedConnection(sqlite3.Connection):
         self._timeout_ms = round(1_000 * (args[1] if len(args) > 1 else kwargs.get("timeout", 5.0)))
         self._stop = StopRequest()
         self._file = ""
-        self._left_open: weakref.WeakSet[sqlite3.Cursor | sqlite3.Blob] = weakref.WeakSet()
+        # Plain references: a WeakSet runs Python code whenever a cursor goes, where a stop that is raised would be lost.
+        self._left_open: list[weakref.ref[sqlite3.Cursor | sqlite3.Blob]] = []
+        self._enough = _ENOUGH_TO_SORT_OUT
         self._forget_step()
 
     def _forget_step(self) -> None:
@@ -153,7 +158,7 @@ class GuardedConnection(sqlite3.Connection):
         super().set_authorizer(None)  # this also expires what the author left prepared
         super().set_progress_handler(None, 0)
         super().set_trace_callback(None)
-        for each in list(self._left_open):
+        for each in [each for reference in self._left_open if (each := reference()) is not None]:
             # An unread RETURNING keeps COMMIT from working, an unread SELECT keeps its read lock.
             sqlite3.Cursor.close(each) if isinstance(each, sqlite3.Cursor) else each.close()
         self._left_open.clear()
@@ -162,6 +167,12 @@ class GuardedConnection(sqlite3.Connection):
             super().setlimit(category, before)
         if "busy_timeout" in self._pragmas:  # the runner waits in slices of its own
             self.speak(f"PRAGMA busy_timeout={self._timeout_ms}")
+
+    def _note_open(self, each: sqlite3.Cursor | sqlite3.Blob) -> None:
+        self._left_open.append(weakref.ref(each))
+        if len(self._left_open) >= self._enough:
+            self._left_open = [reference for reference in self._left_open if reference() is not None]
+            self._enough = max(_ENOUGH_TO_SORT_OUT, 2 * len(self._left_open))
 
     def _is_closed(self) -> bool:
         try:
@@ -177,7 +188,7 @@ class GuardedConnection(sqlite3.Connection):
     def look_for_end(self) -> None:
         """`ended` is set if the transaction is gone, also by a call that did not pass through here."""
         if not self.in_transaction:
-            self._end("the migration closed the connection" if self._is_closed() else _ENDED)
+            self._end(_CLOSED if self._is_closed() else _ENDED)
 
     def abandon(self) -> None:
         """The author's turn is over after a failure; the transaction is left for the runner to roll back."""
@@ -254,6 +265,8 @@ class GuardedConnection(sqlite3.Connection):
             return self._deny("ATTACH and DETACH can't be part of an atomic step: read another file over a connection of its own")
         if action == sqlite3.SQLITE_PRAGMA:
             return self._authorize_pragma((a or "").lower(), b)
+        if database == "temp":  # a virtual table has no action of its own for it
+            self._temporary = True
         return self._authorize_schema_change(action, a or "", b or "")
 
     def _authorize_pragma(self, name: str, value: str | None) -> int:
@@ -326,7 +339,6 @@ class GuardedConnection(sqlite3.Connection):
         finally:
             self._stop.raising = self._on
         if not self._open_transaction:
-            self._end(_ENDED)
             self._allow()
         self._raise_swallowed(None)
         if self._commit_seen:
@@ -339,16 +351,21 @@ class GuardedConnection(sqlite3.Connection):
         if self._stop.asked():
             raise Stopped
         if not self._open_transaction:
-            self._end(_ENDED)
+            self._conclude(_ENDED)
         if self.ended is not None:
             raise Refused(self.ended)
 
+    def _conclude(self, why: str) -> None:
+        self._end(why)
+        # What is prepared, and may be half-way through its rows, would not be asked about again but for this.
+        super().set_authorizer(self._authorize)
+
     def _judge(self, error: BaseException) -> None:
         code = getattr(error, "sqlite_errorcode", None)
-        if not self.in_transaction and self.ended is None:
-            self._end("the migration closed the connection" if self._is_closed() else f"{_ENDED}: {error}")
-            if not self._is_closed():
-                super().set_authorizer(self._authorize)  # expires what is prepared, an executemany() half-way through its rows too
+        if self._is_closed():
+            self._end(_CLOSED)
+        elif not self._open_transaction:
+            self._conclude(f"{_ENDED}: {error}")
         if self._stop.asked():
             raise Stopped from error
         self._raise_swallowed(error)
@@ -386,9 +403,8 @@ class GuardedConnection(sqlite3.Connection):
         Only a bare `sqlite3.Cursor(conn)`, fed by code that ends the transaction over another bare one, gets past this.
         """
         for row in rows:
-            if self._on and not self._open_transaction:
-                self._end(_ENDED)
-                raise Refused(self.ended)
+            if self._on:
+                self._allow()
             yield row
 
     def _commit_point(self) -> None:
@@ -408,7 +424,7 @@ class GuardedConnection(sqlite3.Connection):
         else:
             chosen = factory
         cursor = super().cursor(chosen)
-        self._left_open.add(cursor)
+        self._note_open(cursor)
         return cursor
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
@@ -486,7 +502,7 @@ class GuardedConnection(sqlite3.Connection):
             self.touched.written.add(table.lower())
             self.rolled_back_last = False
         blob = super().blobopen(table, column, row, readonly=readonly, name=name)
-        self._left_open.add(blob)
+        self._note_open(blob)
         return blob
 
     def interrupt(self) -> None:

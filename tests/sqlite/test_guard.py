@@ -702,7 +702,15 @@ def test_a_refusal_that_is_swallowed_changes_nothing(tmp_path: Path, sql: str) -
     scene = Scene(tmp_path, MODES[len(sql) % 2])
     schema = query(scene.path, "SELECT sql FROM sqlite_schema")
     error = scene.run(
-        f'conn.execute("{INSERT}")\ntry:\n    conn.execute({sql!r})\nexcept sqlite3.Error:\n    pass\nelse:\n    raise SystemExit'
+        f"""
+        conn.execute("{INSERT}")
+        try:
+            conn.execute({sql!r})
+        except sqlite3.OperationalError as error:
+            assert {REFUSED_SQL[sql]!r} in str(error), error
+        else:
+            raise AssertionError("it was not refused")
+        """
     )
     assert error is None
     scene.assert_nothing_was_visible()

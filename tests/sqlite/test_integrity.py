@@ -325,6 +325,28 @@ def test_a_function_or_collation_that_only_the_application_knows_is_no_finding(s
     assert len(recorded(scene.path)) == 2
 
 
+def test_a_key_that_only_the_application_can_compare_is_no_finding_under_another_name_either(one_scene: Scene) -> None:
+    one_scene.run(
+        """
+        conn.create_collation("my_order", lambda a, b: (a > b) - (a < b))
+        conn.execute("CREATE TABLE sorted (name TEXT UNIQUE COLLATE my_order)")
+        conn.execute("CREATE TABLE refers (name TEXT REFERENCES sorted (name))")
+        conn.execute("INSERT INTO sorted VALUES ('a')")
+        conn.execute("INSERT INTO refers VALUES ('a')")
+        """
+    )
+    one_scene.run("ALTER TABLE refers RENAME TO refers_too;")
+    assert len(recorded(one_scene.path)) == 2
+
+
+def test_a_view_that_can_be_written_in_one_way_only_is_not_broken(one_scene: Scene) -> None:
+    one_scene.run(
+        """CREATE VIEW v AS SELECT id FROM parent;
+        CREATE TRIGGER g INSTEAD OF INSERT ON v BEGIN INSERT INTO parent (id) VALUES (new.id); END;"""
+    )
+    assert recorded(one_scene.path) == ["p:001_step"]
+
+
 def test_a_module_that_only_the_application_knows_is_no_finding(scene: Scene) -> None:
     connection = sqlite3.connect(scene.path)
     connection.execute("PRAGMA writable_schema = ON")

@@ -179,6 +179,20 @@ def test_names_become_uris_that_mean_just_that_file():
     assert uri("/a b#c?d%20é.db", "mode=ro") == "file:/a b%23c%3fd%2520é.db?mode=ro"
 
 
+def test_names_of_windows_become_uris_too(monkeypatch):
+    monkeypatch.setattr(os, "sep", "\\")
+    assert uri("C:\\a b\\50%.db", "mode=ro") == "file:/C:/a b/50%25.db?mode=ro"
+    assert uri("\\\\server\\share\\x.db", "mode=ro") == "file:////server/share/x.db?mode=ro"
+
+
+def test_a_path_may_begin_with_two_slashes(half, pack):
+    path = Path(f"/{half}")
+    assert str(path).startswith("//")
+    assert look(path, pack) == ("pending", ["p:002_b"], 1)
+    assert [each.ref for each in MigrationRunner(path, [pack]).apply()] == ["p:002_b"]
+    assert look(half, pack)[0] == "up_to_date"
+
+
 def test_a_relative_name_is_a_path_and_no_uri(tmp_path, pack, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert MigrationRunner("file:x.db?mode=memory", [pack]).status().state == "new"
@@ -194,6 +208,22 @@ def test_a_link_is_followed(half, pack, tmp_path_factory):
     assert look(link, pack) == ("pending", ["p:002_b"], 1)
     assert fingerprint(half.parent) == before
     assert [path.name for path in link.parent.iterdir()] == ["homie_p.db"]
+
+
+def test_a_file_that_changes_while_it_is_looked_at_is_looked_at_again(half):
+    """A WAL at rest is read without any lock, so somebody may begin to write to it meanwhile."""
+    wal(half)
+    seen = []
+
+    def look_while_somebody_writes(connection: sqlite3.Connection) -> int:
+        (count,) = connection.execute("SELECT COUNT(*) FROM schema_migrations").fetchone()
+        if not seen:
+            run_sql(half, "INSERT INTO schema_migrations (version, migration_name) VALUES (2, '002_b')")
+        seen.append(count)
+        return count
+
+    assert read(str(half), look_while_somebody_writes, lock_timeout=0) == 2
+    assert seen == [1, 2]
 
 
 # --- files that somebody uses -----------------------------------------------------------------------------------------
@@ -426,6 +456,11 @@ def test_what_cannot_be_reached_is_named_with_its_reason_and_not_made(tmp_path, 
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_name_that_is_too_long_cannot_be_opened(tmp_path, pack):
+    with pytest.raises(DatabaseNotReachable, match="it can't be opened"):
+        MigrationRunner(tmp_path / ("x" * 300 + ".db"), [pack]).apply()
+
+
 @pytest.mark.parametrize("path", ["", "a\0b"])
 def test_what_is_no_file_name_is_refused(path):
     with pytest.raises(DatabaseNotReachable, match="it is not the name of a file"):
@@ -506,10 +541,11 @@ def test_a_start_with_nothing_to_do_is_content_with_a_file_that_one_may_only_rea
 
 
 @as_root
+@pytest.mark.parametrize("mode", [0o777, 0o755], ids=oct)
 @pytest.mark.parametrize("prepare", [journal_delete, wal], ids=lambda each: each.__name__)
-def test_a_change_of_a_file_that_one_may_only_read_is_refused(shared, prepare):
+def test_a_change_of_a_file_that_one_may_only_read_is_refused(shared, prepare, mode):
     prepare(shared)
-    shared.parent.chmod(0o777)
+    shared.parent.chmod(mode)
     before = fingerprint(shared.parent)
     (told,) = as_somebody(shared, "told(runner.apply)")
     assert told.startswith("database_not_writable it can't be written")

@@ -416,8 +416,12 @@ def test_a_stop_while_it_is_taken_leaves_nothing(path: Path, pack: MigrationPack
         asked.append(True)
         return taken(*arguments)
 
+    def finished(*_: object) -> None:
+        raise AssertionError("the copy went on to its end")
+
     taken = snapshots.take_snapshot
     monkeypatch.setattr(snapshots, "take_snapshot", taking)
+    monkeypatch.setattr(snapshots, "_check", finished)
     with pytest.raises(RunStopped):
         MigrationRunner(path, [pack], should_stop=lambda: bool(asked)).apply()
     assert {name: digest for name, digest in fingerprint(path.parent).items() if "-" not in name} == {

@@ -133,6 +133,8 @@ FOREIGN = {
     "current, another key": CURRENT_TABLE.replace("(pack, version)", "(version)"),
     "current, the key the other way round": CURRENT_TABLE.replace("(pack, version)", "(version, pack)"),
     "current, a text as version": CURRENT_TABLE.replace("version        INTEGER", "version        TEXT"),
+    "current, a name of bytes": CURRENT_TABLE + "INSERT INTO schema_migrations (version, migration_name) VALUES (1, x'00');",
+    "current, a pack of bytes": CURRENT_TABLE + "INSERT INTO schema_migrations VALUES (1, NULL, '001_a', x'00', NULL, NULL, NULL);",
     "current, a row of rubbish": CURRENT_TABLE + "INSERT INTO schema_migrations (version, migration_name) VALUES ('one', '001_a');",
     "other letters": "CREATE TABLE Schema_Migrations (version varchar(128) primary key);",
 }
