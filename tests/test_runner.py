@@ -86,9 +86,13 @@ def test_a_chosen_pack_that_is_not_there_is_unknown_also_when_nothing_is_to_be_d
 
 def test_a_chosen_pack_that_is_broken_is_said_to_be(three, database):
     three.pack("bad", {"helpers.py": ""}, database="app.db")
-    with pytest.raises(PackBroken, match="Nothing was done: bad: helpers.py is not named by the rule"):
+    three.pack("worse", {"helpers.py": ""}, database="app.db")
+    with pytest.raises(PackBroken, match="Nothing was done: bad: helpers.py is not named by the rule") as broken:
         MigrationRunner(database, only=["bad"]).apply()
-    assert refs(MigrationRunner(database, only=["mail"]).apply()) == ["mail:001_a"]
+    assert [each.label for each in broken.value.broken] == ["bad"]
+    runner = MigrationRunner(database, only=["mail"])
+    assert refs(runner.apply()) == ["mail:001_a"]
+    assert runner.left_out == ()  # those that were not asked for are nobody's concern now
 
 
 def test_a_file_that_no_pack_names_needs_a_choice_when_there_is_more_than_one(three, database):
@@ -122,6 +126,7 @@ def test_a_file_with_tables_and_no_record_under_a_name_that_no_pack_gave_it_is_a
     assert fingerprint(stray.parent) == before
     assert refs(MigrationRunner(stray, only=["mail"]).apply()) == ["mail:001_a"]
     assert MigrationRunner(stray).apply() == []  # now it has a record
+    assert MigrationRunner(stray).status().state == "up_to_date"
 
 
 def test_the_history_of_a_strangers_file_is_refused_every_time(installed, database):
@@ -201,6 +206,22 @@ def test_what_was_applied_comes_back_in_order_and_again_there_is_nothing(make, d
     assert run_migrations(database, packs) == 0
     assert recorded(database) == ["a:001_x", "b:001_x", "b:002_y"]
     assert tables(database) == {"a_1", "b_1", "b_2"}
+
+
+def test_the_snapshot_that_a_run_left_is_told_and_one_that_left_none_tells_none(make, database):
+    runner = MigrationRunner(database, [make("a", "001_x")])
+    runner.apply()
+    assert runner.snapshot is None  # there was nothing to lose
+    runner = MigrationRunner(database, [make("a", "002_y")])
+    runner.apply()
+    assert query(runner.snapshot, "SELECT migration_name FROM schema_migrations") == [("001_x",)]
+    failing = MigrationRunner(
+        database, [make("a", m003_z="def get_migration_version(): return 3\ndef apply_migration(conn): 1 / 0")]
+    )
+    with pytest.raises(MigrationFailed):
+        failing.apply()
+    assert failing.snapshot is None
+    assert list((database.parent / "backups").iterdir()) == [runner.snapshot]
 
 
 def test_run_migrations_counts_what_it_applied(make, database):
@@ -317,6 +338,24 @@ def test_an_installed_pack_that_is_left_out_is_logged_and_the_others_are_applied
     assert [each.label for each in runner.left_out] == ["bad"]
 
 
+def test_where_every_installed_pack_of_the_database_is_broken_nothing_is_begun(installed, database):
+    installed.pack("bad", {"helpers.py": ""}, database="app.db")
+    installed.pack("worse", {"001_a.py": "no Python ("}, database="app.db")
+    with pytest.raises(PackBroken) as broken:
+        MigrationRunner(database).apply()
+    assert [each.label for each in broken.value.broken] == ["bad", "worse"]
+    assert not database.exists()
+
+
+def test_an_entry_point_that_cannot_be_loaded_is_logged_since_it_may_belong_here(three, database, caplog):
+    three.distribution("unknown", {}, {"unknown": "no_such_plugin"})
+    for applied in (["mail:001_a", "news:001_a"], []):
+        caplog.clear()
+        with caplog.at_level(logging.ERROR, "homie_migrations"):
+            assert refs(MigrationRunner(database).apply()) == applied
+        assert "The entry point unknown can't be used: it can't be loaded (ModuleNotFoundError" in caplog.text
+
+
 # --- rolling back ----------------------------------------------------------------------------------------------------------
 
 
@@ -324,7 +363,10 @@ def test_a_rollback_takes_back_what_it_says_newest_first(make, database):
     runner = MigrationRunner(database, [make("a", "001_x", "002_y", "003_z"), make("b", "001_x")])
     runner.apply()
     assert refs(runner.rollback("a")) == ["a:003_z"]
-    assert refs(runner.rollback("a", to=0)) == ["a:002_y", "a:001_x"]
+    assert refs(runner.rollback("a", steps=1)) == ["a:002_y"]
+    runner.apply()
+    assert refs(runner.rollback("a", steps=2)) == ["a:003_z", "a:002_y"]
+    assert refs(runner.rollback("a", to=0)) == ["a:001_x"]
     assert runner.rollback("a") == []
     assert (recorded(database), tables(database)) == (["b:001_x"], {"b_1"})
 

@@ -299,13 +299,23 @@ def test_an_error_that_ended_the_transaction_is_named_when_it_is_not_swallowed(s
 
 def test_rows_that_go_on_coming_after_sqlite_ended_the_transaction_are_not_written(scene: Scene) -> None:
     """The statement of an executemany() is compiled already, so SQLite asks nobody about it again."""
-    for outer, inner in [("conn", "conn"), ("conn", "sqlite3.Cursor(conn)"), ("sqlite3.Cursor(conn)", "conn")]:
+    bare = "sqlite3.Cursor(conn)"
+    for outer, inner, then in [
+        ("conn", "conn", ""),
+        ("conn", bare, ""),
+        (bare, "conn", ""),
+        (bare, bare, "conn.execute('SELECT 1')"),
+    ]:
         error = scene.run(
             f"""
             def rows():
                 for i in range(10, 20):
                     try:
                         {inner}.execute("{CLASH}")  # here
+                    except sqlite3.Error:
+                        pass
+                    try:
+                        {then or "pass"}
                     except sqlite3.Error:
                         pass
                     yield (i, "")
@@ -423,6 +433,20 @@ def test_a_script_that_fails_keeps_what_was_done_before_it_as_sqlite3_does(scene
     )
     assert error is None
     scene.assert_applied([*NEW, (4, "instead")])
+
+
+@pytest.mark.parametrize("ending", ["conn.commit()", "conn.execute('COMMIT')", "with conn: pass"])
+def test_a_loop_over_a_select_may_commit_after_each_row(scene: Scene, ending: str) -> None:
+    error = scene.run(
+        f"""
+        for (number,) in conn.execute("SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4"):
+            conn.execute("INSERT INTO t VALUES (?, 'new')", (number,))
+            {ending}
+        """
+    )
+    assert error is None
+    scene.assert_nothing_was_visible()
+    scene.assert_applied([*NEW, (3, "new"), (4, "new")])
 
 
 def test_with_conn_undoes_its_block_and_a_loop_may_go_on_with_the_next_row(scene: Scene) -> None:
@@ -852,6 +876,10 @@ ALLOWED = {
         "conn.execute(\"CREATE TEMP TRIGGER tg AFTER INSERT ON main.t BEGIN UPDATE t SET v = 'touched' WHERE id = new.id; END\")",
         "conn.execute(\"INSERT INTO t VALUES (50, 'plain')\"); assert conn.execute('SELECT v FROM t WHERE id = 50').fetchone() == ('plain',); "
         "conn.execute('DELETE FROM t WHERE id = 50')",
+    ),
+    "temp_virtual_table_without_tables_of_its_own": (
+        "conn.execute('CREATE VIRTUAL TABLE words USING fts5(a)'); conn.execute('CREATE VIRTUAL TABLE temp.seen USING fts5vocab(main, words, row)')",
+        "assert conn.execute('SELECT * FROM sqlite_temp_master').fetchall() == []; conn.execute('DROP TABLE words')",
     ),
     "temp_fts5": (
         "conn.execute('CREATE VIRTUAL TABLE temp.tf USING fts5(a)')",

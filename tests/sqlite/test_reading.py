@@ -363,6 +363,12 @@ def test_a_change_that_turns_out_to_be_none_repairs_it_too(interrupted, pack, ca
     assert look(interrupted, pack) == ("pending", ["p:002_b"], 1)
 
 
+@pytest.mark.parametrize("call", ["rollback", "redo"])
+def test_a_rollback_and_a_redo_repair_it_too(interrupted, pack, call):
+    assert [each.ref for each in getattr(MigrationRunner(interrupted, [pack]), call)("p")] == ["p:001_a"]
+    assert tables(interrupted) == (set() if call == "rollback" else {"a"})
+
+
 def test_a_wal_that_a_killed_process_left_is_read_with_all_it_had_committed(half, pack):
     wal(half)
     with another_process(
