@@ -4,16 +4,20 @@ A pack as its author defines it, and a pack that can't be used. What a start-up 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from homie_migrations_core.errors import PackInvalid
 from homie_migrations_core.naming import default_database, is_pack_name
 
 
-@dataclass(frozen=True)
-class MigrationPack:
+class _MigrationPack(NamedTuple):
+    name: str
+    migrations: str | Path
+    database: str
+
+
+class MigrationPack(_MigrationPack):  # no dataclass: making one takes as long as the rest of this module twice over
     """
     A named, ordered set of migrations, as a distribution registers it or a program hands it over.
 
@@ -24,30 +28,25 @@ class MigrationPack:
         PackInvalid: The name, the database or the place can't be one.
     """
 
-    name: str
-    migrations: str | Path
-    database: str = ""
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        name, migrations, database = (
-            getattr(self, each) for each in ("name", "migrations", "database")
-        )  # a caller may pass anything
-        if not (isinstance(name, str) and is_pack_name(name)):
-            raise PackInvalid(
-                f"its name is {self.name!r}", "A name has lower-case letters, digits and _, and begins with a letter."
-            )
-        if not isinstance(migrations, str | Path) or not str(migrations):
-            raise PackInvalid(
-                f"the migrations of {self.name} are {self.migrations!r}",
-                "Give the dotted name of a package, or a pathlib.Path to a folder.",
-            )
-        if database == "":
-            object.__setattr__(self, "database", default_database(self.name))
-        elif not isinstance(database, str) or database in (".", "..") or any(sign in database for sign in "/\\\0:"):
-            raise PackInvalid(
-                f"the database of {self.name} is {self.database!r}",
-                "Give a bare file name; where it lies is decided where it is used.",
-            )
+    def __new__(cls, name: str, migrations: str | Path, database: str = "") -> Self:
+        """Check what a caller may have got wrong, whatever its types say."""
+        _check(name, migrations, database)
+        return super().__new__(cls, name, migrations, database or default_database(name))
+
+
+def _check(name: object, migrations: object, database: object) -> None:
+    if not (isinstance(name, str) and is_pack_name(name)):
+        raise PackInvalid(f"its name is {name!r}", "A name has lower-case letters, digits and _, and begins with a letter.")
+    if not isinstance(migrations, str | Path) or not str(migrations):
+        raise PackInvalid(
+            f"the migrations of {name} are {migrations!r}", "Give the dotted name of a package, or a pathlib.Path to a folder."
+        )
+    if not isinstance(database, str) or database in (".", "..") or any(sign in database for sign in "/\\\0:"):
+        raise PackInvalid(
+            f"the database of {name} is {database!r}", "Give a bare file name; where it lies is decided where it is used."
+        )
 
 
 class BrokenPack(NamedTuple):

@@ -176,7 +176,7 @@ def _packs_of(manager: pluggy.PluginManager, plugin: object) -> list[MigrationPa
         if implementation.plugin is not plugin:
             continue
         answer: Any = implementation.function()
-        for pack in answer if isinstance(answer, list | tuple) else [answer]:
+        for pack in [answer] if isinstance(answer, MigrationPack) or not isinstance(answer, list | tuple) else answer:
             if not isinstance(pack, MigrationPack):
                 raise UnusablePack(f"homie_migration_packs() returned {pack!r}, which is no MigrationPack")
             packs.append(pack)

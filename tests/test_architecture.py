@@ -161,7 +161,7 @@ def test_a_name_that_is_not_public_is_an_attribute_error():
 
 
 def test_the_names_for_type_checkers_are_the_public_names():
-    (block,) = (node for node in syntax("__init__").body if isinstance(node, ast.If))
+    block = next(node for node in syntax("__init__").body if isinstance(node, ast.If))
     named = {alias.asname for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert named == set(homie_migrations_core.__all__)
     for node in block.body:

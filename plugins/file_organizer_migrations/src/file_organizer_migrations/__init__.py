@@ -11,13 +11,15 @@ __version__ = "0.1.0"
 __all__ = ["PathMemoryManager", "pack"]
 
 
-def __getattr__(name: str) -> object:
-    if name == "PathMemoryManager":
-        from file_organizer_migrations.path_memory import PathMemoryManager
+if not TYPE_CHECKING:  # a type checker knows the names above, and no others
 
-        return PathMemoryManager
-    if name == "pack":
-        from file_organizer_migrations.plugin import pack
+    def __getattr__(name: str) -> object:
+        if name == "PathMemoryManager":
+            from file_organizer_migrations.path_memory import PathMemoryManager
 
-        return pack
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return PathMemoryManager
+        if name == "pack":
+            from file_organizer_migrations.plugin import pack
+
+            return pack
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
