@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import sys
 import tempfile
 import textwrap
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -354,7 +356,6 @@ def test_a_write_that_is_interrupted_is_a_failure_or_undone_but_never_half_done(
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no limit of this kind")
 def test_a_file_that_can_not_grow_leaves_the_old_state(scene: Scene) -> None:
     import resource
-    import signal
 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -553,6 +554,14 @@ def test_an_exception_that_asks_the_program_to_end_is_raised_again_and_the_work_
     scene.assert_undone()
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """SIGINT means what it means to a program in a terminal, also where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 CALLBACKS = {
     "function": "conn.create_function('f', 1, press)\nconn.execute('UPDATE t SET v = f(v)')",
     "collation": "conn.create_collation('c', lambda a, b: press(a) or 0)\nconn.execute(\"SELECT 'a' < 'b' COLLATE c\")",
@@ -560,6 +569,7 @@ CALLBACKS = {
 }
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("callback", CALLBACKS)
 def test_a_ctrl_c_that_meets_a_callback_is_not_lost(one_scene: Scene, callback: str) -> None:
     head = "import signal\ndef press(*_):\n    signal.raise_signal(signal.SIGINT)\n"
@@ -568,6 +578,7 @@ def test_a_ctrl_c_that_meets_a_callback_is_not_lost(one_scene: Scene, callback: 
     one_scene.assert_undone()
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_ctrl_c_in_a_callback_ends_the_statement_at_once(one_scene: Scene) -> None:
     run_sql(one_scene.path, "CREATE TRIGGER fires AFTER UPDATE ON t BEGIN SELECT 1; END;")
     run_sql(
