@@ -353,10 +353,8 @@ class Execution:
             self._in_doubt = True
             try:
                 writer.commit()
-            except LockTimeout as error:
+            except (LockTimeout, Stopped):
                 self._in_doubt = False
-                if self.stop.asked():
-                    raise Stopped from error
                 raise
             except CommitFailed as failure:
                 writer.renew()

@@ -637,34 +637,30 @@ def test_a_stop_ends_the_wait_for_a_lock(path: Path, pack: MigrationPack) -> Non
         runner(path, pack, should_stop=lambda: bool(asked.append(True) or len(asked) > 3), lock_timeout=600).apply()
 
 
-def test_a_stop_ends_the_wait_for_a_reader_at_the_commit(tmp_path: Path, pack: MigrationPack) -> None:
+def test_a_stop_ends_the_wait_for_a_reader_at_the_commit(tmp_path: Path) -> None:
     path = tmp_path / "homie_p.db"
     run_sql(path, "CREATE TABLE t (a); INSERT INTO t VALUES (1), (2);")
-    committing: list[bool] = []
-    last = python_migration(1, "import sys; sys.modules['homie_test_commit'].committing.append(True)")
-    shared = type(sys)("homie_test_commit")
-    shared.committing = []  # type: ignore[attr-defined]
-    asked: list[bool] = []
+    pack = write_pack(tmp_path / "pack", "p", {"001_one.py": creates(1, "one")})
+    with held(path, "SELECT 0") as reader:
+        open_select = reader.execute("SELECT * FROM t")
+        open_select.fetchone()
+        committing: list[bool] = []
 
-    def should_stop() -> bool:
-        if shared.committing:  # type: ignore[attr-defined]
-            asked.append(True)
-        return len(asked) > 4  # the ones after the migration's code, and one while the commit waits
+        def should_stop() -> bool:
+            frame = sys._getframe()
+            while frame is not None and frame.f_code is not Writer.commit.__code__:
+                frame = frame.f_back  # type: ignore[assignment]
+            committing.append(frame is not None)
+            return any(committing)
 
-    sys.modules["homie_test_commit"] = shared
-    try:
-        with held(path, "SELECT 0") as reader:
-            open_select = reader.execute("SELECT * FROM t")
-            open_select.fetchone()
-            with pytest.raises(RunStopped):
-                runner(
-                    path, write_pack(tmp_path / "last", "p", {"001_last.py": last}), should_stop=should_stop, lock_timeout=600
-                ).apply()
-            open_select.close()
-    finally:
-        del sys.modules["homie_test_commit"]
-    assert not committing
-    assert recorded(path) == []
+        listener = Listener(path)
+        with pytest.raises(RunStopped) as stopped:
+            MigrationRunner(path, [pack], observers=[listener], should_stop=should_stop, lock_timeout=600).apply()
+        open_select.close()
+    assert stopped.value.ref == "p:001_one"
+    assert listener.heard[-2:] == ["failed 1", "run finished"]
+    assert tables(path) == {"t"}
+    assert not (tmp_path / "backups").exists()
 
 
 # --- the file -------------------------------------------------------------------------------------------

@@ -228,6 +228,15 @@ def test_a_verification_that_commits_and_fails_leaves_nothing(scene: Scene) -> N
     assert scene.place in str(error)
 
 
+def test_a_verification_can_not_make_good_what_was_rolled_back_before_it(scene: Scene) -> None:
+    error = scene.run(
+        f'conn.execute("{INSERT}")\nconn.rollback()  # here', verify="conn.execute('UPDATE t SET v = v')\nconn.commit()"
+    )
+    scene.assert_undone()
+    assert "its last word was conn.rollback()" in str(error)
+    assert scene.place in str(error)
+
+
 # --- SQLite ends the transaction by itself --------------------------------------------------------------
 
 SETUP = {
@@ -1027,6 +1036,12 @@ def test_what_is_allowed_works_and_does_not_reach_the_next_step(tmp_path: Path, 
     assert [migration.version for migration in applied] == [1, 2, 3, 4]
     assert query(path, "SELECT * FROM t ORDER BY id") == NEW
     assert query(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_an_odd_row_factory_is_no_hindrance_to_a_function_of_a_name_that_sqlite_has(one_scene: Scene) -> None:
+    body = "conn.row_factory = lambda cursor, row: {}[row]\nconn.create_function('upper', 1, lambda x: 'mine')\nconn.execute('UPDATE t SET v = upper(v)')"
+    assert one_scene.run(body) is None
+    one_scene.assert_applied([(1, "mine")])
 
 
 def test_a_function_of_sqlites_own_that_is_replaced_does_not_reach_the_next_step(tmp_path: Path) -> None:
