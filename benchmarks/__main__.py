@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import applying, nothing, processes
+from benchmarks import applying, copies, nothing, processes, validating
 from benchmarks.measuring import CommandFailed, Comparison, measure, table
 from homie_migrations_core import HomieMigrationsError
 
@@ -24,6 +24,8 @@ BENCHMARKS: dict[str, Callable[[Path], Iterator[Comparison]]] = {
     "start": processes.start_comparisons,
     "apply": applying.comparisons,
     "durability": applying.durability_comparisons,
+    "copies": copies.comparisons,
+    "validate": validating.comparisons,
 }
 
 

@@ -2,6 +2,7 @@
 Migrations for the SQLite files of Python applications: packs, plans, guarded transactions, one shared record.
 
 The public names are listed here and load when they are first used: importing the package costs nothing.
+(For pytest, which would warn that it came too late to rewrite this distribution's asserts: PYTEST_DONT_REWRITE.)
 """
 
 from __future__ import annotations
@@ -14,15 +15,20 @@ if TYPE_CHECKING:
     from homie_migrations_core.errors import HomieMigrationsError as HomieMigrationsError
     from homie_migrations_core.hookspecs import hookimpl as hookimpl
     from homie_migrations_core.model import DatabaseStatus as DatabaseStatus
+    from homie_migrations_core.model import Finding as Finding
     from homie_migrations_core.model import Migration as Migration
     from homie_migrations_core.model import MigrationPack as MigrationPack
     from homie_migrations_core.model import MigrationStatus as MigrationStatus
     from homie_migrations_core.model import PackStatus as PackStatus
     from homie_migrations_core.model import Plan as Plan
     from homie_migrations_core.model import Record as Record
+    from homie_migrations_core.model import Repair as Repair
+    from homie_migrations_core.model import Restored as Restored
     from homie_migrations_core.model import Run as Run
+    from homie_migrations_core.model import Snapshot as Snapshot
     from homie_migrations_core.model import Step as Step
     from homie_migrations_core.progress import track as track
+    from homie_migrations_core.rehearsal import Rehearsal as Rehearsal
     from homie_migrations_core.runner import MigrationRunner as MigrationRunner
     from homie_migrations_core.startup import run_migrations as run_migrations
 
@@ -30,6 +36,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "DatabaseStatus": "model",
+    "Finding": "model",
     "HomieMigrationsError": "errors",
     "Migration": "model",
     "MigrationPack": "definition",
@@ -38,7 +45,11 @@ _HOMES = {
     "PackStatus": "model",
     "Plan": "model",
     "Record": "model",
+    "Rehearsal": "rehearsal",
+    "Repair": "model",
+    "Restored": "model",
     "Run": "model",
+    "Snapshot": "model",
     "Step": "model",
     "hookimpl": "hookspecs",
     "run_migrations": "startup",

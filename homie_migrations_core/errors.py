@@ -151,6 +151,18 @@ class NewerSQLiteNeeded(DatabaseUnusable):
         )
 
 
+class SnapshotUnusable(UsageProblem):
+    """A file that was to be put back can't be, and the database was not changed."""
+
+    code = "snapshot_unusable"
+
+    def __init__(self, path: str, found: str) -> None:
+        self.path, self.found = path, found
+        super().__init__(
+            f"Nothing was put back from {path}: {found}. Choose another snapshot (`homie migrations backups` lists them)."
+        )
+
+
 class FolderUnusable(UsageProblem):
     """A folder that was named is not there, or is none."""
 
@@ -217,11 +229,12 @@ class MigrationReplaced(RunRefused):
 
     code = "migration_replaced"
 
-    def __init__(self, path: str, replaced: Sequence[tuple[str, str]]) -> None:
-        self.path, self.replaced = path, tuple(replaced)
+    def __init__(self, path: str, replaced: Sequence[tuple[str, str]], explained: str = "") -> None:
+        self.path, self.replaced, self.explained = path, tuple(replaced), explained
         found = ", ".join(f"{recorded} is recorded where the pack now ships {shipped}" for recorded, shipped in replaced)
         super().__init__(
             f"Nothing was changed in {path}: {found}, and its code differs too. "
+            f"{explained + '. ' if explained else ''}"
             "A version number was used twice: give the new migration the next free number."
         )
 
@@ -231,11 +244,13 @@ class MigrationLate(RunRefused):
 
     code = "migration_late"
 
-    def __init__(self, path: str, late: Sequence[tuple[str, str]]) -> None:
-        self.path, self.late = path, tuple(ref for ref, _ in late)
+    def __init__(self, path: str, late: Sequence[tuple[str, str]], explained: str = "") -> None:
+        self.path, self.late, self.explained = path, tuple(ref for ref, _ in late), explained
+        self.behind = tuple(late)
         found = ", ".join(f"{ref} is pending although {newest} is applied" for ref, newest in late)
         super().__init__(
-            f"Nothing was changed in {path}: {found}. Give it a number above those, or apply it out of order with "
+            f"Nothing was changed in {path}: {found}. {explained[:1].upper()}{explained[1:]}{'. ' if explained else ''}"
+            "Give it a number above those, or apply it out of order with "
             "--allow-late (allow_late=True) once you know that the order makes no difference."
         )
 
@@ -274,6 +289,41 @@ class RollbackRefused(RunRefused):
     def __init__(self, path: str, found: Sequence[str], advice: str) -> None:
         self.path, self.found = path, tuple(found)
         super().__init__(f"Nothing was rolled back in {path}: {'; '.join(found)}. {advice}")
+
+
+class BaselineRefused(RunRefused):
+    """Migrations that were to be recorded without being run were not."""
+
+    code = "baseline_refused"
+
+    def __init__(
+        self, path: str, found: Sequence[str], advice: str = "Settle that first; `homie migrations status` shows it."
+    ) -> None:
+        self.path, self.found = path, tuple(found)
+        super().__init__(f"Nothing was recorded in {path}: {'; '.join(found)}. {advice}")
+
+
+class VersionUnclear(RunRefused):
+    """How far a database is that has no record of it could not be told."""
+
+    code = "version_unclear"
+
+    def __init__(self, path: str, pack: str, found: str, advice: str) -> None:
+        self.path, self.pack, self.found = path, pack, found
+        super().__init__(f"Nothing was recorded in {path}: {found}. {advice}")
+
+
+class RepairRefused(RunRefused):
+    """A record that was to be repaired is in order."""
+
+    code = "repair_refused"
+
+    def __init__(self, path: str, ref: str) -> None:
+        self.path, self.ref = path, ref
+        super().__init__(
+            f"Nothing was changed in {path}: the record of {ref} is in order. "
+            "To remove it all the same, so that the migration becomes pending again, add --remove (remove=True)."
+        )
 
 
 class PackBroken(HomieMigrationsError):
@@ -316,6 +366,19 @@ class MigrationFailed(HomieMigrationsError):
         super().__init__(f"{verb} {ref} failed, and nothing of it is left in {path}: {found}. {advice}")
 
 
+class RecordNotKept(HomieMigrationsError):
+    """A record could not be changed: the database itself undid it."""
+
+    code = "record_not_kept"
+
+    def __init__(self, path: str, ref: str) -> None:
+        self.path, self.ref = path, ref
+        super().__init__(
+            f"Nothing was changed in {path}: the row of {ref} in schema_migrations did not stay as it was written. "
+            "Look for a trigger on that table, and remove it first."
+        )
+
+
 class ForeignKeysViolated(MigrationFailed):
     """A migration left rows behind whose parents are missing, or keys that point nowhere."""
 
@@ -328,15 +391,31 @@ class SchemaLeftBroken(MigrationFailed):
     code = "schema_left_broken"
 
 
+class RunBrokenOff(HomieMigrationsError):
+    """The system failed in the middle of a run: the running migration was undone, the ones before it stay."""
+
+    code = "run_broken_off"
+
+    def __init__(self, path: str, ref: str | None, found: str) -> None:
+        self.path, self.ref, self.found = path, ref, found
+        self.applied: tuple[Migration, ...] = ()
+        undone = f"Nothing of {ref} is left, and what" if ref else "What"
+        super().__init__(
+            f"The run on {path} was broken off: {found}. {undone} was applied before it stays. "
+            "Look after the disk and the file's permissions, then run it again to go on."
+        )
+
+
 class LockTimeout(HomieMigrationsError):
-    """Another connection held the database for longer than `lock_timeout`."""
+    """Another connection held the database for longer than `lock_timeout`; `holders` names it where the system tells."""
 
     code = "lock_timeout"
 
-    def __init__(self, path: str, seconds: float, doing: str, advice: str) -> None:
-        self.path, self.seconds, self.doing = path, seconds, doing
+    def __init__(self, path: str, seconds: float, doing: str, advice: str, holders: Sequence[str] = ()) -> None:
+        self.path, self.seconds, self.doing, self.holders = path, seconds, doing, tuple(holders)
         self.applied: tuple[Migration, ...] = ()
-        super().__init__(f"Gave up {doing} {path} after {seconds:g} s: another connection keeps it locked. {advice}")
+        who = f"{' and '.join(holders)} {'keep' if len(holders) > 1 else 'keeps'}" if holders else "another connection keeps"
+        super().__init__(f"Gave up {doing} {path} after {seconds:g} s: {who} it locked. {advice}")
 
 
 class SnapshotFailed(HomieMigrationsError):
@@ -349,6 +428,32 @@ class SnapshotFailed(HomieMigrationsError):
         super().__init__(
             f"Nothing was changed in {path}: the snapshot before the first change could not be taken ({found}). "
             "Make room or give write access to the `backups` folder beside it, or run without one (--no-backup)."
+        )
+
+
+class RehearsalFailed(HomieMigrationsError):
+    """There could be no copy of the database to rehearse on. What fails in a rehearsal is told by the rehearsal."""
+
+    code = "rehearsal_failed"
+
+    def __init__(self, path: str, found: str) -> None:
+        self.path, self.found = path, found
+        super().__init__(
+            f"Nothing was rehearsed: {path} could not be copied ({found}). "
+            "Make room beside it, or give write access to its folder; the database was left as it is."
+        )
+
+
+class NotReplayable(HomieMigrationsError):
+    """A migration fails on an empty database in memory, so what the packs make can't be told."""
+
+    code = "not_replayable"
+
+    def __init__(self, ref: str, found: str) -> None:
+        self.ref, self.found = ref, found
+        super().__init__(
+            f"The schema can't be told: {ref} fails on an empty database ({found}). "
+            "Correct it: on a new database it would fail in the same way."
         )
 
 

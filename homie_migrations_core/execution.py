@@ -18,15 +18,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import Any
+from typing import Any, Protocol
 
 from homie_migrations_core.errors import (
     CommitUnconfirmed,
+    DatabaseUnusable,
     ForeignKeysViolated,
     ForeignTrackingTable,
     HomieMigrationsError,
     LockTimeout,
     MigrationFailed,
+    RunBrokenOff,
     RunStopped,
     SchemaLeftBroken,
 )
@@ -35,12 +37,28 @@ from homie_migrations_core.packs import UnusablePack, load
 from homie_migrations_core.plugins import Observers
 from homie_migrations_core.progress import listening
 from homie_migrations_core.sqlite import integrity, snapshots, tracking
-from homie_migrations_core.sqlite.database import CommitFailed, Writer, explained, is_busy, is_database_error, read
+from homie_migrations_core.sqlite.database import CommitFailed, Writer, explained, is_busy, is_database_error, read, tell_waiting
 from homie_migrations_core.sqlite.guard import GuardedConnection, Refused
 from homie_migrations_core.sqlite.script import Script
 from homie_migrations_core.stopping import Stopped, StopRequest
 
 _log = logging.getLogger("homie_migrations")
+
+
+class Watcher(Protocol):
+    """Looks on from inside the transaction of each step. What it raises ends the run."""
+
+    def before(self, connection: GuardedConnection, step: Step) -> None:
+        """The step is about to run."""
+
+    def heard(self, statement: str) -> None:
+        """The step executes this statement, its parameters filled in."""
+
+    def warned(self, sentence: str) -> None:
+        """Something about the step is odd, but no reason to stop."""
+
+    def after(self, connection: GuardedConnection, step: Step, seconds: float) -> None:
+        """The step has passed every check, and is about to be committed."""
 
 
 @dataclass
@@ -50,6 +68,7 @@ class Execution:
 
     `replan` says what is to be done for the records that are really there, read under the write lock; it may
     refuse. `packages` and `pack_versions` say for each pack where relative imports start and which release it is.
+    A rehearsal works on a `scratch` file, `in_place_of` the one that messages name.
     """
 
     path: str
@@ -63,11 +82,15 @@ class Execution:
     all_or_nothing: bool = False
     stop: StopRequest = field(default_factory=StopRequest)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    watcher: Watcher | None = None
+    scratch: bool = False
+    in_place_of: str = ""
 
     def __post_init__(self) -> None:
-        self._run = Run(Path(self.path), self.plan)
+        self._named = self.in_place_of or self.path
+        self._run = Run(Path(self._named), self.plan)
         self._committed: list[Step] = []
-        self._snapshot: Path | None = None
+        self._keeper = snapshots.Keeper(self.path, self.stop, self.now)
         self._secured = self._in_doubt = self._finished = False
         self._helpers: set[tuple[str, str, str]] | None = None
         self._known_broken: integrity.Broken | None = None
@@ -83,21 +106,26 @@ class Execution:
                 that were committed before it in `applied`, where the error has that.
         """
         writer = Writer(
-            self.path, lock_timeout=self.lock_timeout, stop=self.stop, waiting=self._waiting, create=not os.path.exists(self.path)
+            self.path,
+            lock_timeout=self.lock_timeout,
+            stop=self.stop,
+            waiting=lambda: tell_waiting(self.path),
+            create=not os.path.exists(self.path),
+            scratch=self.scratch,
         )
         self.observers.tell("homie_run_started", run=self._run)
         try:
             self._all_steps(writer)
         except Stopped as error:
-            stopped = RunStopped(self.path, self._current.ref if self._current else None)
+            stopped = RunStopped(self._named, self._current.ref if self._current else None)
             stopped.applied = self._applied()
             raise stopped from error
         except (MigrationFailed, LockTimeout) as error:
             error.applied = self._applied()
             raise
         except Exception as error:
-            if is_database_error(error):
-                raise explained(error, self.path) from error  # type: ignore[arg-type]
+            if is_database_error(error) or isinstance(error, DatabaseUnusable):
+                raise self._broken_off(error) from error
             raise
         finally:
             writer.close()
@@ -105,16 +133,22 @@ class Execution:
             self.observers.tell("homie_run_finished", run=self._run)
         return self._committed
 
+    def _broken_off(self, error: Exception) -> HomieMigrationsError:
+        """What SQLite said about the file, and what that means for the steps before."""
+        known = error if isinstance(error, DatabaseUnusable) else explained(error, self._named)  # type: ignore[arg-type]
+        if not self._committed:
+            return known
+        broken = RunBrokenOff(self._named, self._current.ref if self._current else None, getattr(known, "found", str(error)))
+        broken.applied = self._applied()
+        return broken
+
     @property
     def snapshot(self) -> Path | None:
         """The snapshot that this run left, if it took one."""
-        return self._snapshot
+        return self._keeper.snapshot
 
     def _applied(self) -> tuple[Migration, ...]:
         return tuple(step.migration for step in self._committed)
-
-    def _waiting(self) -> None:
-        _log.info("Waiting for another process that writes to %s.", self.path)
 
     # --- the walk through the plan ------------------------------------------------------------------
 
@@ -155,7 +189,8 @@ class Execution:
                 due.popleft()
                 self._committed.append(step)
                 self.observers.tell("homie_step_finished", run=self._run, step=step)
-                _log.info("%s %s in %s", "Applied" if step.direction == "apply" else "Rolled back", step.ref, self.path)
+                if not self.scratch:
+                    _log.info("%s %s in %s", "Applied" if step.direction == "apply" else "Rolled back", step.ref, self.path)
             self._current = None
             if due and not pristine:
                 writer.renew()
@@ -167,34 +202,31 @@ class Execution:
         try:
             return tracking.read_tracking(connection)
         except tracking.ForeignTable as error:
-            raise ForeignTrackingTable(self.path, str(error)) from error
+            raise ForeignTrackingTable(self._named, str(error)) from error
 
     def _secure(self, known: tracking.Tracking, owner: str | None) -> None:
         """The snapshot is taken, once in a run, if the database holds anything."""
         if not self._secured and self.backup and known.holds_tables:
-            records = [each if each.pack else replace(each, pack=owner) for each in known.records]
-            self._snapshot = snapshots.take_snapshot(self.path, records, self.now(), self.stop)
-            _log.info("Snapshot before the first change: %s", self._snapshot)
+            self._keeper.take([each if each.pack else replace(each, pack=owner) for each in known.records])
         self._secured = True
 
     def _settle_snapshot(self) -> None:
-        if self._snapshot is None:
-            return
         if not self._committed and not self._in_doubt:
-            snapshots.discard_snapshot(self._snapshot)
-            self._snapshot = None
+            self._keeper.drop()
         elif self._finished:
-            try:
-                snapshots.prune_snapshots(self.path)
-            except OSError as error:  # the run itself has succeeded
-                _log.warning("Old snapshots of %s could not be removed: %s", self.path, error)
+            self._keeper.prune()
 
     # --- one step -------------------------------------------------------------------------------------
 
     def _one_step(self, writer: Writer, step: Step, *, followed: bool) -> None:
         self.observers.tell("homie_step_started", run=self._run, step=step)
         try:
+            if self.watcher is not None:
+                self.watcher.before(writer.connection, step)
+            started = time.monotonic()
             self._attempt(writer, step)
+            if self.watcher is not None:
+                self.watcher.after(writer.connection, step, time.monotonic() - started)
             if followed and (left := writer.connection.clean()):
                 raise self._failed(
                     step,
@@ -225,7 +257,7 @@ class Execution:
         except Exception as error:
             if not is_database_error(error) or _is_about_the_file(error):
                 raise
-            raise self._failed(step, f"its record could not be kept ({error})", self._repair()) from error
+            raise self._failed(step, f"its record could not be kept ({error})", self._remedy(str(error))) from error
         if not recorded:
             raise self._failed(step, "its row in schema_migrations vanished (is there a trigger on that table?)", self._repair())
         # The name itself is not asked for: it need not be text.
@@ -239,7 +271,7 @@ class Execution:
     def _run_code(self, connection: GuardedConnection, step: Step) -> None:
         migration, rolls_back = step.migration, step.direction == "rollback"
         file = _file_of(step)
-        connection.arm(str(file), self.stop)
+        connection.arm(str(file), self.stop, self.watcher.heard if self.watcher is not None else None)
         script = Script(migration.rollback_content if rolls_back else migration.content) if file.suffix == ".sql" else None
         try:
             if script is not None:
@@ -283,7 +315,7 @@ class Execution:
             raise Stopped
         connection.look_for_end()
         if connection.ended is not None:
-            raise self._failed(step, connection.ended + _place(step, connection.line), self._repair())
+            raise self._failed(step, connection.ended + _place(step, connection.line), self._remedy(connection.ended))
         if connection.rolled_back_last:
             place = _place(step, connection.line)
             raise self._failed(
@@ -301,7 +333,7 @@ class Execution:
             found = connection.refusal
         elif isinstance(error, UnusablePack):
             found, place = str(error), ""
-        advice = self._repair()
+        advice = self._remedy(found)
         if _met_the_lock(error):
             advice = "A second connection to the same file waits for the migration's own lock: use the `conn` that it is given."
         return self._failed(step, found + place, advice)
@@ -309,8 +341,14 @@ class Execution:
     def _repair(self) -> str:
         return f"Correct the migration and run it again{'; what was applied before it stays' if self._committed else ''}."
 
+    def _remedy(self, found: str) -> str:
+        """What to do about what SQLite said."""
+        if "disk" in found and ("I/O error" in found or "full" in found):
+            return "That is no fault of the migration: look after the disk, then run it again."
+        return self._repair()
+
     def _failed(self, step: Step, found: str, advice: str, kind: type[MigrationFailed] = MigrationFailed) -> MigrationFailed:
-        return kind(self.path, step.ref, found, advice, direction=step.direction)
+        return kind(self._named, step.ref, found, advice, direction=step.direction)
 
     # --- checks before the commit -----------------------------------------------------------------------
 
@@ -319,7 +357,7 @@ class Execution:
         touched = connection.touched
         assert self._helpers is not None
         for lost in integrity.lost_helpers(connection, self._helpers, touched):
-            _log.warning("%s rebuilt a table and did not create %s again.", step.ref, lost)
+            self._warn(f"{step.ref} rebuilt a table and did not create {lost} again.")
         if touched.dropped or touched.altered or any(kind != "table" for kind, _ in touched.created):
             self._helpers = integrity.helpers_of_tables(connection)
         broken = integrity.find_broken(connection, touched)
@@ -332,6 +370,12 @@ class Execution:
             )
         if schema:
             raise self._failed(step, "; ".join(schema), "Repair or drop them in the same migration.", SchemaLeftBroken)
+
+    def _warn(self, sentence: str) -> None:
+        if self.watcher is not None:
+            self.watcher.warned(sentence)
+        else:
+            _log.warning("%s", sentence)
 
     def _broken_before(self) -> integrity.Broken:
         """What was broken in the file before this transaction, seen over a connection of its own."""
@@ -350,6 +394,7 @@ class Execution:
         try:
             if self.stop.asked():
                 raise Stopped
+            self._keeper.keep()
             self._in_doubt = True
             try:
                 writer.commit()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -96,11 +97,28 @@ class Record:
     checksum: str | None = None
     duration_ms: int | None = None
     pack_version: str | None = None
+    sequence: int = field(default=0, compare=False, repr=False)
+    """Rises in the order in which the rows were written, whatever the clock said."""
 
     @property
     def ref(self) -> str:
         """The full name under which it was recorded."""
         return f"{self.pack}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A copy of a database, as its file name tells."""
+
+    path: Path
+    taken_at: datetime
+    """In UTC."""
+    size: int
+    """In bytes."""
+    applied: str
+    """The newest version of each pack at that time, `file_organizer-1`; `untracked` for none."""
+    kind: Literal["automatic", "by_hand", "begun"]
+    """`begun`: a run took it and was killed before it changed anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +142,55 @@ class Plan:
     left_out: tuple[LeftOut, ...] = ()
     edited: tuple[str, ...] = ()
     """Refs of applied migrations whose code differs today: a warning, never a stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowCount:
+    """The rows of one table; None where there is no such table."""
+
+    table: str
+    before: int | None
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A snapshot that was put back, or would be."""
+
+    path: Path
+    source: Path
+    pending_again: tuple[str, ...] = ()
+    """Refs that were recorded before and are not any more."""
+    applied_again: tuple[str, ...] = ()
+    """Refs that were not recorded before and are now."""
+    rows: tuple[RowCount, ...] = ()
+    """Of the tables whose number of rows differs."""
+    snapshot: Path | None = None
+    """The snapshot of the state before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One record that is, or would be, changed; `after` is None where it is removed."""
+
+    before: Record
+    after: Record | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be, and what to do about it."""
+
+    code: str
+    """Stable; programs ask for it."""
+    subject: str
+    """What it is about: a ref, or a table, index, view or trigger."""
+    pack: str | None
+    message: str
+    """What was found, as one sentence."""
+    advice: str
+    accepted: str | None = None
+    """The reason that the author gave in the file for leaving it so. Then it is told, and does not count."""
 
 
 @dataclass(frozen=True, slots=True)

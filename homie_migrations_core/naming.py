@@ -90,3 +90,19 @@ def split_ref(ref: str) -> tuple[str, int, str | None] | None:
     if underscore and not (words and _WORD.issuperset(words)):
         return None
     return pack, int(digits), rest if underscore else None
+
+
+def is_snapshot_of(database: str, name: str) -> bool:
+    """Whether a snapshot's file name says that it is of the database of that file name, and not of one that begins like it."""
+    import re  # an up-to-date start-up has no use for it
+
+    begin = database.removesuffix(".db") + "."  # other endings stay: x.db and x.sqlite may be neighbours
+    return name.startswith(begin) and re.match(r"\d{8}T\d{6}\.\d{6}Z\.", name[len(begin) :]) is not None
+
+
+def size_in_words(size: int) -> str:
+    """A number of bytes as people say it."""
+    if size < 1_000:
+        return f"{size} bytes"
+    unit, name = next((unit, name) for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")) if size >= unit)
+    return f"{size / unit:.1f} {name}"

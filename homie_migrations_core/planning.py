@@ -7,16 +7,18 @@ Pure: no file, no clock, no database. The same input gives the same plan or the 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from homie_migrations_core.errors import (
+    BaselineRefused,
     DatabaseIsAhead,
     MigrationLate,
     MigrationReplaced,
     OwnerUnclear,
+    RepairRefused,
     RollbackRefused,
     RunRefused,
     UnknownPack,
@@ -32,6 +34,7 @@ from homie_migrations_core.model import (
     PackStatus,
     Plan,
     Record,
+    Repair,
     State,
     Step,
 )
@@ -248,6 +251,7 @@ def _refuse(path: str, packs: Sequence[Pack], states: Mapping[str, Sequence[Migr
 
 
 _Key = tuple[str, int]
+_Rank = tuple[str | int, ...]
 _Order = dict[_Key, tuple[Migration, list[_Key]]]
 
 
@@ -318,16 +322,16 @@ def _why_unmet(
     return None
 
 
-def _sorted(waits_for: Mapping[_Key, Sequence[_Key]]) -> list[_Key]:
-    """By pack and version, but for what is required."""
+def _sorted(waits_for: Mapping[_Key, Sequence[_Key]], rank: Callable[[_Key], _Rank] = lambda key: key) -> list[_Key]:
+    """By pack and version, or by `rank`, but for what is required."""
     sorter = TopologicalSorter(waits_for)
     sorter.prepare()
-    ready: list[_Key] = []
+    ready: list[tuple[_Rank, _Key]] = []
     order: list[_Key] = []
     while sorter.is_active():
         for key in sorter.get_ready():
-            heapq.heappush(ready, key)
-        key = heapq.heappop(ready)
+            heapq.heappush(ready, (rank(key), key))
+        _, key = heapq.heappop(ready)
         order.append(key)
         sorter.done(key)
     return order
@@ -342,6 +346,58 @@ def _required_by(wanted: Mapping[str, int], order: _Order) -> set[_Key]:
             chosen.add(key)
             open_ends += order[key][1]
     return chosen
+
+
+def order_applied(packs: Sequence[Pack], records: Sequence[Record], *, replaced: bool = False) -> list[Migration]:
+    """
+    The recorded migrations that are shipped, in the order in which they took effect: by time, and nothing before what it requires.
+
+    With `replaced`, also those that now have the number of another one that is recorded.
+    """
+    shipped = {(pack.name, migration.version): migration for pack in packs for migration in pack.migrations}
+    ranks = _in_time(records)
+    applied: set[_Key] = set()
+    for pack in packs:
+        own = [record for record in records if record.pack == pack.name]
+        for each in migration_states(pack, own):
+            key = (pack.name, each.version)
+            if key in shipped and each.state not in ("pending", "late") and (replaced or each.state != "replaced"):
+                applied.add(key)
+    waits_for = {key: [_key(ref) for ref in shipped[key].requires if _key(ref) in applied] for key in applied}
+    try:
+        keys = _sorted(waits_for, lambda key: (ranks[key], *key))
+    except CycleError:  # then they were not what they are today when they were applied
+        keys = sorted(applied, key=lambda key: (ranks[key], *key))
+    return [shipped[key] for key in keys]
+
+
+def _in_time(records: Sequence[Record]) -> dict[tuple[str | None, int], int]:
+    """The place of each record in the order in which they were written: a clock may go back, and tells only seconds."""
+    ordered = sorted(records, key=lambda each: (each.sequence, str(each.applied_at or ""), each.version, each.pack or ""))
+    return {(record.pack, record.version): number for number, record in enumerate(ordered)}
+
+
+def find_late(packs: Sequence[Pack], records: Sequence[Record]) -> list[Migration]:
+    """The migrations that are pending although a newer one of their pack is applied."""
+    return [
+        next(migration for migration in pack.migrations if migration.version == each.version)
+        for pack in packs
+        for each in migration_states(pack, [record for record in records if record.pack == pack.name])
+        if each.state == "late"
+    ]
+
+
+def find_unmet(packs: Sequence[Pack], records: Sequence[Record]) -> list[tuple[Migration, str]]:
+    """Each applied migration with each of its requirements that is not applied."""
+    recorded = {(record.pack, record.version) for record in records}
+    return [
+        (migration, ref)
+        for pack in packs
+        for migration in pack.migrations
+        if (pack.name, migration.version) in recorded
+        for ref in migration.requires
+        if _key(ref) not in recorded
+    ]
 
 
 def plan_rollback(
@@ -367,17 +423,7 @@ def plan_rollback(
     ]
     newest_first = found[::-1]
     gone = newest_first[:steps] if to is None else [each for each in newest_first if each.version > to]
-    problems: list[str] = []
-    for each in gone:
-        migration = shipped.get(each.version)
-        if each.state in ("ahead", "missing"):
-            problems.append(f"the installed pack does not ship {each.ref}")
-        elif each.state == "replaced":
-            problems.append(f"{each.ref} was replaced by another migration of that number")
-        elif each.problem:
-            problems.append(each.problem)
-        elif migration is not None and not migration.reversible:
-            problems.append(f"{each.ref} has no rollback_migration")
+    problems = [why for each in gone if (why := _why_not_back(each, shipped.get(each.version)))]
     versions = {each.version for each in gone}
     required_by = [
         f"{migration.ref} is applied and requires {ref}"
@@ -392,6 +438,129 @@ def plan_rollback(
         first = "" if problems else "Roll back what requires it first, or put"
         raise RollbackRefused(path, problems + required_by, f"{first or 'Put'} back a snapshot that was taken before it.")
     return Plan(tuple(Step(shipped[each.version], "rollback") for each in gone))
+
+
+def _why_not_back(status: MigrationStatus, migration: Migration | None) -> str | None:
+    """Why an applied migration can't be rolled back, if so."""
+    if migration is None:
+        return f"the installed pack does not ship {status.ref}"
+    if status.state == "replaced":
+        return f"{status.ref} was replaced by another migration of that number"
+    if status.problem:
+        return status.problem
+    return None if migration.reversible else f"{status.ref} has no rollback_migration"
+
+
+def plan_reset(path: str, packs: Sequence[Pack], records: Sequence[Record], only: Collection[str] = ()) -> Plan:
+    """
+    The steps that roll everything back, or all of the packs in `only`: the newest first, but nothing before what requires it.
+
+    Raises:
+        UnknownPack: `only` names a pack that is not there.
+        RollbackRefused: Some of it can't be rolled back, or others require it; every reason, and nothing is begun.
+    """
+    known = {pack.name: pack for pack in packs}
+    for name in only:
+        if name not in known:
+            raise UnknownPack(name, known, where="usable for this database")
+    shipped = {(pack.name, migration.version): migration for pack in packs for migration in pack.migrations}
+    gone: list[_Key] = []
+    problems: list[str] = []
+    for name in sorted({record.pack for record in records if record.pack}):
+        if only and name not in only:
+            continue
+        for each in migration_states(known.get(name), [record for record in records if record.pack == name]):
+            if each.state in ("pending", "late"):
+                continue
+            gone.append((name, each.version))
+            if name not in known:
+                problems.append(f"the pack of {each.ref} is not installed")
+            elif why := _why_not_back(each, shipped.get((name, each.version))):
+                problems.append(why)
+    recorded = {(record.pack, record.version) for record in records if record.pack}
+    required_by = [
+        f"{migration.ref} is applied and requires {ref}"
+        for key, migration in sorted(shipped.items())
+        if key in recorded and key not in gone
+        for ref in migration.requires
+        if _key(ref) in gone
+    ]
+    if problems or required_by:
+        advice = "Put back a snapshot that was taken before it." if problems else "Reset what requires it, too."
+        raise RollbackRefused(path, problems + required_by, advice)
+    after: dict[_Key, list[_Key]] = {key: [] for key in gone}  # each with those that must be rolled back before it
+    for key in gone:
+        below = [other for other in gone if other[0] == key[0] and other[1] < key[1]]
+        for other in [*below[-1:], *(_key(ref) for ref in shipped[key].requires)]:
+            if other in after:
+                after[other].append(key)
+    rank = _in_time(records)
+    try:
+        keys = _sorted(after, lambda key: (-rank[key],))
+    except CycleError as error:
+        ring = " and ".join(shipped[key].ref for key in dict.fromkeys(error.args[1]))
+        advice = "Put back a snapshot that was taken before it."
+        raise RollbackRefused(path, [f"none of {ring} can go first, because they require each other"], advice) from error
+    return Plan(tuple(Step(shipped[key], "rollback") for key in keys))
+
+
+def plan_baseline(
+    path: str, packs: Sequence[Pack], records: Sequence[Record], pack_name: str, version: int
+) -> tuple[Migration, ...]:
+    """
+    The migrations up to `version` that are to be recorded without being run: those that are not recorded yet.
+
+    Raises:
+        UnknownPack, UnknownTarget: There is no such pack or version.
+        BaselineRefused: What is recorded contradicts it, or something that they require is not recorded.
+    """
+    pack = next((each for each in packs if each.name == pack_name), None)
+    if pack is None:
+        raise UnknownPack(pack_name, [each.name for each in packs], where="usable for this database")
+    find_target(packs, f"{pack_name}:{version}")
+    states = migration_states(pack, [record for record in records if record.pack == pack_name])
+    up_to = [migration for migration in pack.migrations if migration.version <= version]
+    recorded = {(record.pack, record.version) for record in records} | {(pack_name, each.version) for each in up_to}
+    problems = [f"{each.ref} is recorded as something else" for each in states if each.state == "replaced"]
+    problems += [
+        f"{migration.ref} requires {ref}, which is not recorded"
+        for migration in up_to
+        for ref in migration.requires
+        if _key(ref) not in recorded
+    ]
+    problems += [migration.problem for migration in up_to if migration.problem]
+    if problems:
+        raise BaselineRefused(path, problems)
+    there = {record.version for record in records if record.pack == pack_name}
+    return tuple(migration for migration in up_to if migration.version not in there)
+
+
+def plan_repair(path: str, packs: Sequence[Pack], records: Sequence[Record], ref: str, *, remove: bool = False) -> Repair:
+    """
+    What becomes of the record that `ref` names.
+
+    An edited migration is accepted as it is today. The record of one that the packs don't ship, or under another
+    name, is removed; so is any other, if `remove` says so.
+
+    Raises:
+        UnknownTarget: `ref` is no ref, or nothing is recorded under it.
+        RepairRefused: There is nothing to repair.
+    """
+    parts = split_ref(ref)
+    if parts is None:
+        raise UnknownTarget(ref, "a target looks like pack:3 or pack:003_words", "`homie migrations status` shows them all.")
+    pack = next((each for each in packs if each.name == parts[0]), None)
+    own = [record for record in records if record.pack == parts[0]]
+    record = next((each for each in own if each.version == parts[1] and parts[2] in (None, each.name)), None)
+    if record is None:
+        raise UnknownTarget(ref, f"{path} has no record of it", "`homie migrations history` shows what is recorded.")
+    state = next(each.state for each in migration_states(pack, own) if each.version == record.version)
+    if remove or state in ("missing", "ahead", "orphaned", "replaced"):
+        return Repair(record, None)
+    if state != "edited" or pack is None:
+        raise RepairRefused(path, record.ref)
+    shipped = next(migration for migration in pack.migrations if migration.version == record.version)
+    return Repair(record, replace(record, checksum=shipped.checksum))
 
 
 def plan_redo(path: str, packs: Sequence[Pack], records: Sequence[Record], pack_name: str) -> Plan:

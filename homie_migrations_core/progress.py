@@ -1,5 +1,5 @@
 """
-`track`: a migration says how far it is, and whoever listens to the run hears of it.
+Who listens hears how far a run is: the migration through `track`, the runner's own work through `tell_phase`.
 """
 
 from __future__ import annotations
@@ -43,3 +43,22 @@ def listening(listener: Callable[[int, int | None], None]) -> Iterator[None]:
         yield
     finally:
         _listener.reset(token)
+
+
+_phases: ContextVar[Callable[[str, int | None, int | None], None] | None] = ContextVar("homie_phases", default=None)
+
+
+def tell_phase(what: str, done: int | None = None, total: int | None = None) -> None:
+    """What the runner itself is doing, and how far it is, reaches whoever listens."""
+    if (listener := _phases.get()) is not None:
+        listener(what, done, total)
+
+
+@contextmanager
+def hearing_phases(listener: Callable[[str, int | None, int | None], None]) -> Iterator[None]:
+    """Inside, what `tell_phase` says in this thread reaches `listener`."""
+    token = _phases.set(listener)
+    try:
+        yield
+    finally:
+        _phases.reset(token)

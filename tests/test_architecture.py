@@ -24,17 +24,23 @@ LAYERS = """
     errors naming stopping progress
     definition folders
     model
-    fingerprint planning hookspecs
+    fingerprint planning hookspecs acceptance
     packs sqlite
     plugins shortcut scaffold
-    choosing execution replay
-    runner validation
-    startup dropin locations fleet checking
+    choosing execution amending replay hazards
+    rehearsal validation diagram
+    runner
+    startup dropin locations fleet checking killing
     testing cli
     __main__
 """
 LAYER = {module: number for number, line in enumerate(LAYERS.split("\n")) for module in line.split()}
-IN_SQLITE = {module: number for number, module in enumerate("guard script database tracking integrity snapshots schema".split())}
+IN_SQLITE = {
+    module: number
+    for number, module in enumerate(
+        "guard script holders database tracking integrity rows copying scratch snapshots schema contents filling".split()
+    )
+}
 
 MODULES = sorted(path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.rglob("*.py"))
 

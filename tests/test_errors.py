@@ -225,6 +225,67 @@ TABLE = [
         "Make room or give write access to the `backups` folder beside it, or run without one (--no-backup).",
     ),
     (
+        errors.VersionUnclear(DB, "a", "nothing that a makes is there", "Use `homie migrations apply`."),
+        "version_unclear",
+        1,
+        "Nothing was recorded in /data/homie_a.db: nothing that a makes is there. Use `homie migrations apply`.",
+    ),
+    (
+        errors.NotReplayable("a:001_one", "no such table: b"),
+        "not_replayable",
+        1,
+        "The schema can't be told: a:001_one fails on an empty database (no such table: b). "
+        "Correct it: on a new database it would fail in the same way.",
+    ),
+    (
+        errors.RunBrokenOff(DB, "a:002_two", "disk I/O error"),
+        "run_broken_off",
+        1,
+        "The run on /data/homie_a.db was broken off: disk I/O error. Nothing of a:002_two is left, and what was applied before "
+        "it stays. Look after the disk and the file's permissions, then run it again to go on.",
+    ),
+    (
+        errors.RehearsalFailed(DB, "the disk is full"),
+        "rehearsal_failed",
+        1,
+        "Nothing was rehearsed: /data/homie_a.db could not be copied (the disk is full). "
+        "Make room beside it, or give write access to its folder; the database was left as it is.",
+    ),
+    (
+        errors.SnapshotUnusable("/data/s.db", "it is damaged (Tree 2)"),
+        "snapshot_unusable",
+        2,
+        "Nothing was put back from /data/s.db: it is damaged (Tree 2). "
+        "Choose another snapshot (`homie migrations backups` lists them).",
+    ),
+    (
+        errors.BaselineRefused(DB, ["a:001_one requires b:2, which is not recorded"]),
+        "baseline_refused",
+        1,
+        "Nothing was recorded in /data/homie_a.db: a:001_one requires b:2, which is not recorded. "
+        "Settle that first; `homie migrations status` shows it.",
+    ),
+    (
+        errors.RepairRefused(DB, "a:001_one"),
+        "repair_refused",
+        1,
+        "Nothing was changed in /data/homie_a.db: the record of a:001_one is in order. "
+        "To remove it all the same, so that the migration becomes pending again, add --remove (remove=True).",
+    ),
+    (
+        errors.RecordNotKept(DB, "a:001_one"),
+        "record_not_kept",
+        1,
+        "Nothing was changed in /data/homie_a.db: the row of a:001_one in schema_migrations did not stay as it was written. "
+        "Look for a trigger on that table, and remove it first.",
+    ),
+    (
+        errors.LockTimeout(DB, 30, "reading", "Wait.", ["process 7 (app)", "process 8"]),
+        "lock_timeout",
+        1,
+        "Gave up reading /data/homie_a.db after 30 s: process 7 (app) and process 8 keep it locked. Wait.",
+    ),
+    (
         errors.CommitUnconfirmed(DB, "a:001_one", "disk I/O error"),
         "commit_unconfirmed",
         1,

@@ -493,7 +493,8 @@ def test_a_writer_that_keeps_the_lock_is_waited_for_as_long_as_was_asked(
     with held(path, "BEGIN IMMEDIATE"), caplog.at_level(logging.INFO, "homie_migrations"), pytest.raises(LockTimeout) as timeout:
         runner(path, pack, listener, lock_timeout=0.3).apply()
     assert (timeout.value.seconds, timeout.value.applied) == (0.3, ())
-    assert [record.getMessage() for record in caplog.records] == [f"Waiting for another process that writes to {path}."]
+    assert [record.getMessage() for record in caplog.records] == [f"Waiting for another process, which writes to {path}."]
+    assert timeout.value.holders == ()  # it is this process itself
     assert listener.heard == ["run started [1, 2, 3]", "run finished"]
     assert recorded(path) == []
 

@@ -9,17 +9,19 @@ from pathlib import Path
 import pytest
 from homie_migrations_core import planning
 from homie_migrations_core.errors import (
+    BaselineRefused,
     DatabaseIsAhead,
     MigrationLate,
     MigrationReplaced,
     OwnerUnclear,
+    RepairRefused,
     RollbackRefused,
     RunRefused,
     UnknownPack,
     UnknownTarget,
 )
 from homie_migrations_core.model import BrokenPack, Migration, Pack, Plan, Record
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 DB = "data/homie_a.db"
@@ -516,6 +518,206 @@ def test_redo_does_not_apply_before_what_is_required_by_now():
     assert len(planning.plan_redo(DB, [a], [row("a", 1), row("a", 2), row("b", 1)], "a").steps) == 2
 
 
+# --- resetting: cases -----------------------------------------------------------------------------------------------------
+
+
+def reset(packs, records, only=()) -> list[str]:
+    plan = planning.plan_reset(DB, packs, records, only)
+    assert {step.direction for step in plan.steps} <= {"rollback"}
+    return refs(plan)
+
+
+def test_a_reset_takes_back_everything_the_newest_first():
+    packs = [ship("a", 1, 2), ship("b", 1, 2)]
+    at = "2024-05-06 07:08:0{}".format
+    records = [
+        row("a", 1, applied_at=at(1)),
+        row("b", 1, applied_at=at(2)),
+        row("a", 2, applied_at=at(3)),
+        row("b", 2, applied_at=at(4)),
+    ]
+    assert reset(packs, records) == ["b:002_m2", "a:002_m2", "b:001_m1", "a:001_m1"]
+    assert reset(packs, records[:1]) == ["a:001_m1"]
+    assert reset(packs, []) == []
+
+
+def test_times_do_not_count_within_a_pack_nor_against_what_is_required():
+    a = ship("a", 1, 2)
+    assert reset([a], [row("a", 1, applied_at="2025"), row("a", 2, applied_at="2024")]) == ["a:002_m2", "a:001_m1"]
+    b = ship("b", migration("b", 1, requires=("a:2",)))
+    records = [row("b", 1, applied_at="2023"), row("a", 1, applied_at=None), row("a", 2, applied_at="2025")]
+    assert reset([a, b], records) == ["b:001_m1", "a:002_m2", "a:001_m1"]
+
+
+def test_what_was_recorded_without_a_time_goes_last():
+    assert reset([ship("a", 1), ship("b", 1)], [row("a", 1, applied_at="2024"), row("b", 1, applied_at=None)]) == [
+        "a:001_m1",
+        "b:001_m1",
+    ]
+
+
+def test_every_reason_against_a_reset_is_named_and_none_of_it_is_planned():
+    a = ship("a", 1, migration("a", 2, reversible=False), migration("a", 3, problem="003_m3.py is odd"), 4, 6)
+    records = [*(row("a", each) for each in (1, 2, 3, 5, 6, 7)), row("a", 4, checksum="x", name="004_x"), row("gone", 1)]
+    with pytest.raises(RollbackRefused) as refused:
+        reset([a, ship("b", 1)], records)
+    assert refused.value.path == DB
+    assert refused.value.found == (
+        "a:002_m2 has no rollback_migration",
+        "003_m3.py is odd",
+        "a:004_x was replaced by another migration of that number",
+        "the installed pack does not ship a:005_m5",
+        "the installed pack does not ship a:007_m7",
+        "the pack of gone:001_m1 is not installed",
+    )
+
+
+def test_only_resets_whole_packs_and_is_refused_for_what_others_require():
+    a = ship("a", 1, 2)
+    b = ship("b", migration("b", 1, requires=("a:1",)), migration("b", 2, reversible=False))
+    records = [row("a", 1), row("a", 2), row("b", 1)]
+    assert reset([a, b], records, only=["b"]) == ["b:001_m1"]
+    assert reset([a, b], [*records, row("gone", 1)], only=["a", "b"]) == ["a:002_m2", "b:001_m1", "a:001_m1"]
+    with pytest.raises(RollbackRefused, match="b:001_m1 is applied and requires a:1. Reset what requires it, too."):
+        reset([a, b], records, only=["a"])
+    with pytest.raises(UnknownPack, match="'x'"):
+        reset([a, b], records, only=["a", "x"])
+
+
+def test_an_edited_migration_and_one_that_was_renamed_can_be_reset():
+    assert reset([ship("a", 1, 2)], [row("a", 1, checksum="other"), row("a", 2, name="2_old")]) == ["a:002_m2", "a:001_m1"]
+
+
+@pytest.mark.parametrize(
+    "packs",
+    [
+        [ship("a", migration("a", 1, requires=("b:1",))), ship("b", migration("b", 1, requires=("a:1",)))],
+        [ship("a", migration("a", 1, requires=("a:1",))), ship("b", 1)],
+        [ship("a", migration("a", 1, requires=("a:2",)), 2), ship("b", 1)],
+    ],
+    ids=["two packs", "itself", "a later one"],
+)
+def test_applied_migrations_that_came_to_require_each_other_are_reset_or_refused(packs):
+    """Their files were edited since then: a recorded requirement is met, whatever it says today."""
+    records = [row("a", 1, checksum="then"), row("b", 1, checksum="then")]
+    if len(packs[0].migrations) == 2:
+        records.append(row("a", 2))
+    try:
+        found = reset(packs, records)
+    except RollbackRefused as refused:
+        assert "require" in str(refused)
+    else:
+        assert sorted(found) == sorted(record.ref for record in records)
+
+
+# --- recording without running: cases -------------------------------------------------------------------------------------
+
+
+def baseline(packs, records, version, pack="a") -> list[str]:
+    return [each.ref for each in planning.plan_baseline(DB, packs, records, pack, version)]
+
+
+def test_a_baseline_is_what_is_not_recorded_yet_up_to_a_version():
+    a = ship("a", 1, 2, 4)
+    assert baseline([a], [], 2) == ["a:001_m1", "a:002_m2"]
+    assert baseline([a], [row("a", 1)], 4) == ["a:002_m2", "a:004_m4"]
+    assert baseline([a], [row("a", 2)], 2) == ["a:001_m1"]
+    assert baseline([a], [row("a", 1), row("a", 2)], 2) == []
+    assert baseline([a], [row("b", 1)], 1) == ["a:001_m1"]
+
+
+def test_a_baseline_of_what_is_edited_ahead_or_missing_is_not_held_up():
+    assert baseline([ship("a", 1, 3)], [row("a", 1, checksum="other"), row("a", 2), row("a", 9)], 3) == ["a:003_m3"]
+
+
+@pytest.mark.parametrize("version", [-1, 0, 3, 9])
+def test_a_baseline_at_a_version_that_is_not_shipped_is_refused(version):
+    with pytest.raises(UnknownTarget, match=f"'a:{version}'"):
+        baseline([ship("a", 1, 2, 4)], [], version)
+
+
+def test_a_baseline_of_an_unknown_pack_is_refused():
+    with pytest.raises(UnknownPack, match="there is no pack 'x'; the packs usable for this database are a"):
+        baseline([ship("a", 1)], [], 1, pack="x")
+
+
+def test_every_reason_against_a_baseline_is_named():
+    a = ship(
+        "a",
+        1,
+        migration("a", 2, requires=("b:1", "c:1")),
+        migration("a", 3, problem="003_m3.py is odd", requires=("a:1",)),
+        migration("a", 4, problem="004_m4.py is odd", requires=("b:2",)),
+    )
+    records = [row("a", 1, checksum="x", name="001_x"), row("b", 1)]
+    with pytest.raises(BaselineRefused) as refused:
+        baseline([a, ship("b", 1, 2), ship("c", 1)], records, 3)
+    assert refused.value.path == DB
+    assert refused.value.found == (
+        "a:001_x is recorded as something else",
+        "a:002_m2 requires c:1, which is not recorded",
+        "003_m3.py is odd",
+    )
+
+
+# --- repairing a record: cases ----------------------------------------------------------------------------------------------
+
+
+def test_an_edited_record_gets_todays_checksum_and_keeps_the_rest():
+    then = row("a", 1, checksum="then", duration_ms=7, pack_version="1.0")
+    for ref in ("a:1", "a:001", "a:001_m1"):
+        repair = planning.plan_repair(DB, [ship("a", 1)], [then, row("b", 1)], ref)
+        assert repair.before == then
+        assert repair.after == replace(then, checksum="sum of a:001_m1")
+
+
+@pytest.mark.parametrize(
+    ("packs", "record"),
+    [
+        ([ship("a", 2)], row("a", 1)),
+        ([ship("a", 1)], row("a", 2)),
+        ([ship("b", 1)], row("a", 1)),
+        ([ship("a", 1)], row("a", 1, checksum="x", name="001_x")),
+    ],
+    ids=["missing", "ahead", "orphaned", "replaced"],
+)
+def test_a_record_of_nothing_is_to_be_removed(packs, record):
+    repair = planning.plan_repair(DB, packs, [record, row("c", 1)], record.ref)
+    assert (repair.before, repair.after) == (record, None)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [row("a", 1), row("a", 1, checksum=None, name="old"), row("a", 1, name="1_renamed")],
+    ids=["applied", "without a checksum", "renamed"],
+)
+def test_a_record_in_order_is_left_alone_unless_it_is_to_be_removed(record):
+    with pytest.raises(RepairRefused, match="is in order") as refused:
+        planning.plan_repair(DB, [ship("a", 1)], [record], "a:1")
+    assert refused.value.ref == record.ref
+    assert planning.plan_repair(DB, [ship("a", 1)], [record], "a:1", remove=True).after is None
+
+
+def test_an_edited_record_may_be_removed_too():
+    assert planning.plan_repair(DB, [ship("a", 1)], [row("a", 1, checksum="x")], "a:1", remove=True).after is None
+
+
+@pytest.mark.parametrize(
+    ("ref", "words"),
+    [
+        ("a", "a target looks like"),
+        ("a:0", "."),
+        ("a:2", "has no record of it"),
+        ("a:001_other", "has no record of it"),
+        ("x:1", "has no record of it"),
+    ],
+)
+def test_a_ref_without_a_record_is_refused(ref, words):
+    for remove in (False, True):
+        with pytest.raises(UnknownTarget, match=words):
+            planning.plan_repair(DB, [ship("a", 1, 2)], [row("a", 1)], ref, remove=remove)
+
+
 # --- laws -------------------------------------------------------------------------------------------------------------------
 
 NAMES = "abcd"
@@ -727,3 +929,174 @@ def test_law_what_was_applied_can_be_rolled_back_in_the_opposite_order(scene):
         assert gone.migration == step.migration
         now.remove(applied(step))
     assert now == []
+
+
+# --- laws of resetting, recording and repairing -----------------------------------------------------------------------------
+
+
+def requires_itself(packs, recorded) -> bool:
+    """Whether some of what is recorded requires each other, its own pack's order included."""
+    needs = {}
+    for pack in packs:
+        own = [m for m in pack.migrations if (pack.name, m.version) in recorded]
+        for below, m in zip([None, *own], own, strict=False):
+            mine = keys_of(m.requires) | ({(pack.name, below.version)} if below else set())
+            needs[pack.name, m.version] = mine & recorded
+    while free := [key for key, mine in needs.items() if not mine & needs.keys()]:
+        for key in free:
+            del needs[key]
+    return bool(needs)
+
+
+def with_times(data, records):
+    """The records, applied at some time or other."""
+    return [replace(record, applied_at=data.draw(st.sampled_from([None, "2023", "2024", "2025"]))) for record in records]
+
+
+def packs_of_a_scene(scene):
+    """All of them can be rolled back, and the records are theirs."""
+    packs = [replace(pack, migrations=tuple(replace(m, reversible=True) for m in pack.migrations)) for pack in scene[0]]
+    names = {pack.name for pack in packs}
+    records = [record for record in scene[1] if record.pack in names]
+    assume(not requires_itself(packs, done_by(records)))
+    return packs, records
+
+
+@given(scenes(healthy=True), st.data())
+@laws
+def test_law_a_reset_takes_back_all_of_it_and_nothing_before_what_requires_it(scene, data):
+    packs, records = packs_of_a_scene(scene)
+    records = with_times(data, records)
+    left = done_by(records)
+    for step in planning.plan_reset(DB, packs, records).steps:
+        key = (step.migration.pack, step.migration.version)
+        assert step.direction == "rollback"
+        left.remove(key)
+        assert not [
+            m.ref for pack in packs for m in pack.migrations if (pack.name, m.version) in left and key in keys_of(m.requires)
+        ]
+        assert not [version for name, version in left if name == key[0] and version > key[1]]
+    assert left == set()
+
+
+@given(scenes(healthy=True), st.data(), st.randoms())
+@laws
+def test_law_the_order_in_which_packs_and_rows_come_does_not_change_a_reset(scene, data, random):
+    packs, records = packs_of_a_scene(scene)
+    records = with_times(data, records)
+    plan = planning.plan_reset(DB, packs, records)
+    random.shuffle(packs)
+    random.shuffle(records)
+    assert planning.plan_reset(DB, packs, records) == plan
+
+
+@given(scenes(healthy=True), st.data())
+@laws
+def test_law_after_some_steps_a_reset_is_what_was_left_of_it(scene, data):
+    packs, records = packs_of_a_scene(scene)
+    records = with_times(data, records)
+    steps = planning.plan_reset(DB, packs, records).steps
+    taken = data.draw(st.integers(0, len(steps)))
+    gone = {(step.migration.pack, step.migration.version) for step in steps[:taken]}
+    left = [record for record in records if (record.pack, record.version) not in gone]
+    assert planning.plan_reset(DB, packs, left).steps == steps[taken:]
+
+
+@given(scenes(healthy=True))
+@laws
+def test_law_a_reset_is_what_single_rollbacks_could_do(scene):
+    packs, now = packs_of_a_scene(scene)
+    for step in planning.plan_reset(DB, packs, now).steps:
+        assert planning.plan_rollback(DB, packs, now, step.migration.pack).steps == (step,)
+        now = [record for record in now if (record.pack, record.version) != (step.migration.pack, step.migration.version)]
+
+
+@given(scenes(healthy=True), st.data())
+@laws
+def test_law_what_was_applied_in_order_is_reset_in_the_opposite_order(scene, data):
+    packs = [replace(pack, migrations=tuple(replace(m, reversible=True) for m in pack.migrations)) for pack in scene[0]]
+    steps = planning.plan_apply(DB, packs, []).steps
+    steps = steps[: data.draw(st.integers(0, len(steps)))]
+    records = [replace(applied(step), applied_at=f"2024-05-06 07:{number:02}:00") for number, step in enumerate(steps)]
+    assert [step.migration for step in planning.plan_reset(DB, packs, records).steps] == [step.migration for step in steps[::-1]]
+
+
+@given(scenes(), st.data())
+@laws
+def test_law_a_reset_is_refused_for_every_reason_there_is(scene, data):
+    packs, records = scene
+    only = data.draw(st.lists(st.sampled_from([pack.name for pack in packs]), unique=True))
+    assume(not requires_itself(packs, done_by(records)))
+    chosen = {record.pack for record in records if not only or record.pack in only}
+    known = {(pack.name, m.version): m for pack in packs for m in pack.migrations}
+    gone = {key for key in done_by(records) if key[0] in chosen}
+    stuck = {key for key in gone if key not in known or known[key].problem or not known[key].reversible}
+    required = {
+        (key, ref) for key, m in known.items() if key in done_by(records) - gone for ref in m.requires if keys_of([ref]) & gone
+    }
+    try:
+        plan = planning.plan_reset(DB, packs, records, only)
+    except RollbackRefused as refused:
+        assert len(refused.found) == len(stuck) + len(required)
+        assert stuck | required
+    else:
+        assert not stuck | required
+        assert {(step.migration.pack, step.migration.version) for step in plan.steps} == gone
+
+
+@given(scenes(healthy=True), st.data())
+@laws
+def test_law_after_a_baseline_nothing_up_to_it_is_pending_and_nothing_else_has_changed(scene, data):
+    packs, records = scene
+    pack = data.draw(st.sampled_from(packs))
+    version = data.draw(st.sampled_from([m.version for m in pack.migrations]))
+    up_to = [m for m in pack.migrations if m.version <= version]
+    unmet = [
+        ref for m in up_to for ref in m.requires if not keys_of([ref]) <= done_by(records) | {(pack.name, m.version) for m in up_to}
+    ]
+    try:
+        found = planning.plan_baseline(DB, packs, records, pack.name, version)
+    except BaselineRefused as refused:
+        assert len(refused.found) == len(unmet) > 0
+        return
+    assert not unmet
+    assert [m.version for m in found] == sorted(
+        {m.version for m in up_to} - {v for name, v in done_by(records) if name == pack.name}
+    )
+    after = [*records, *(row(m.pack, m.version) for m in found)]
+    assert planning.plan_baseline(DB, packs, after, pack.name, version) == ()
+    states_now = {each.version: each.state for each in planning.migration_states(pack, [r for r in after if r.pack == pack.name])}
+    assert {states_now[m.version] for m in up_to} == {"applied"}
+    still_due = {
+        m for step in planning.plan_apply(DB, packs, after, only=[pack.name], allow_late=True).steps for m in [step.migration]
+    }
+    assert not still_due & set(up_to)
+
+
+@given(scenes(), st.data())
+@laws
+def test_law_a_repaired_record_is_in_order_and_the_others_are_as_they_were(scene, data):
+    packs, records = scene
+    strange = st.sampled_from([{}, {"checksum": "x"}, {"checksum": "x", "name": "x"}, {"checksum": None}])
+    records = [replace(record, **data.draw(strange)) for record in records] + [row("a", 9), row("gone", 1)]
+    record = data.draw(st.sampled_from(records))
+    own = next((pack for pack in packs if pack.name == record.pack), None)
+    ref = f"{record.pack}:{record.version}"
+    before = {each.version: each.state for each in planning.migration_states(own, [r for r in records if r.pack == record.pack])}
+    try:
+        repair = planning.plan_repair(DB, packs, records, ref)
+    except RepairRefused:
+        assert before[record.version] == "applied"
+        assert planning.plan_repair(DB, packs, records, ref, remove=True).after is None
+        return
+    assert repair.before == record
+    others = [each for each in records if each is not record]
+    if repair.after is None:
+        assert before[record.version] in ("missing", "ahead", "orphaned", "replaced")
+        with pytest.raises(UnknownTarget):
+            planning.plan_repair(DB, packs, others, ref)
+    else:
+        assert before[record.version] == "edited"
+        assert replace(repair.after, checksum=record.checksum) == record
+        with pytest.raises(RepairRefused):
+            planning.plan_repair(DB, packs, [*others, repair.after], ref)

@@ -21,10 +21,20 @@ _HOMES = {
     "status": "look",
     "plan": "look",
     "apply": "change",
+    "rehearse": "rehearse",
     "rollback": "change",
     "redo": "change",
+    "validate": "look",
+    "repair": "records",
+    "baseline": "records",
+    "reset": "change",
     "history": "look",
     "packs": "look",
+    "check": "check",
+    "backup": "snapshots",
+    "backups": "snapshots",
+    "restore": "snapshots",
+    "schema": "look",
 }
 _ALIASES = {"up": "apply", "upgrade": "apply", "migrate": "apply"}
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import functools
 from typing import Annotated
 
 import typer
 
+from homie_migrations_core.cli.changing import Change
 from homie_migrations_core.cli.options import (
     DatabaseOption,
     DataDirOption,
@@ -15,23 +15,20 @@ from homie_migrations_core.cli.options import (
     JsonOption,
     LockTimeoutOption,
     NoBackupOption,
+    PackArgument,
     PackOption,
     QuietOption,
+    RehearseOption,
     VerboseOption,
     YesOption,
 )
-from homie_migrations_core.cli.output import Entry, Report, Steps, confirm
-from homie_migrations_core.cli.scope import Scope, Target, select, targets_of
-from homie_migrations_core.cli.signals import SignalStop, stop_on_signals
-from homie_migrations_core.errors import LockTimeout, RunStopped, UsageProblem
-from homie_migrations_core.model import Plan
-from homie_migrations_core.runner import MigrationRunner
-from homie_migrations_core.stopping import Stopped
+from homie_migrations_core.cli.output import Report
+from homie_migrations_core.cli.rehearse import show_rehearsal
+from homie_migrations_core.cli.scope import select, targets_of
+from homie_migrations_core.errors import UsageProblem
 
-_apply, _rollback, _redo = (typer.Typer(add_completion=False) for _ in range(3))
-commands = {"apply": _apply, "rollback": _rollback, "redo": _redo}
-
-PackArgument = Annotated[str, typer.Argument(metavar="PACK", help="The pack's name.")]
+_apply, _rollback, _redo, _reset = (typer.Typer(add_completion=False) for _ in range(4))
+commands = {"apply": _apply, "rollback": _rollback, "redo": _redo, "reset": _reset}
 
 
 @_apply.command("apply")
@@ -54,7 +51,7 @@ def apply(
         scope = select(database, data_dir, pack, folder, changing=True)
         report.broken(scope.broken)
         for target in targets_of(to, scope):
-            change = _Change(report, scope, target, "applied", lock_timeout=lock_timeout, backup=not no_backup)
+            change = Change(report, scope, target, "applied", lock_timeout=lock_timeout, backup=not no_backup, makes=True)
             with report.database(target.path) as entry, change.made(entry) as runner:
                 runner.apply(to=to, all_or_nothing=all_or_nothing, allow_late=allow_late)
             if change.stop.asked():
@@ -69,6 +66,7 @@ def rollback(
     database: DatabaseOption = None,
     data_dir: DataDirOption = None,
     folder: DirOption = None,
+    rehearse: RehearseOption = False,
     yes: YesOption = False,
     no_backup: NoBackupOption = False,
     lock_timeout: LockTimeoutOption = 30.0,
@@ -76,15 +74,22 @@ def rollback(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Roll back the newest migrations of a pack. Asks first."""
+    """Roll back the newest migrations of a pack. Says what will be lost, and asks first."""
     with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
         if steps is not None and to is not None:
             raise UsageProblem("Nothing was rolled back: --steps and --to were both given. Give one of them.")
         scope = select(database, data_dir, [pack_name], folder, changing=True)
+        if rehearse:
+            show_rehearsal(
+                report, scope, lambda runner: runner.rehearse_rollback(pack_name, to=to, steps=steps), lock_timeout=lock_timeout
+            )
+            return
         for target in scope.targets:
-            change = _Change(report, scope, target, "rolled_back", lock_timeout=lock_timeout, backup=not no_backup)
+            change = Change(report, scope, target, "rolled_back", lock_timeout=lock_timeout, backup=not no_backup)
             with report.database(target.path) as entry, change.made(entry) as runner:
-                change.ask(entry, "rolling back", runner.plan_rollback(pack_name, to=to, steps=steps), yes=yes)
+                plan = runner.plan_rollback(pack_name, to=to, steps=steps)
+                counted = functools.partial(runner.rehearse_rollback, pack_name, to=to, steps=steps)
+                change.ask_about(entry, "rolling back", plan, counted, yes=yes)
                 runner.rollback(pack_name, to=to, steps=steps)
             if change.stop.asked():
                 break
@@ -107,60 +112,39 @@ def redo(
     with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
         scope = select(database, data_dir, [pack_name], folder, changing=True)
         for target in scope.targets:
-            change = _Change(report, scope, target, "redone", lock_timeout=lock_timeout, backup=not no_backup)
+            change = Change(report, scope, target, "redone", lock_timeout=lock_timeout, backup=not no_backup)
             with report.database(target.path) as entry, change.made(entry) as runner:
-                change.ask(entry, "rolling back and applying again", runner.plan_rollback(pack_name), yes=yes)
+                counted = functools.partial(runner.rehearse_redo, pack_name)
+                change.ask_about(entry, "rolling back and applying again", runner.plan_redo(pack_name), counted, yes=yes)
                 runner.redo(pack_name)
             if change.stop.asked():
                 break
 
 
-class _Change:
-    """What a command does to one database, and how it is said."""
-
-    def __init__(self, report: Report, scope: Scope, target: Target, verb: str, *, lock_timeout: float, backup: bool) -> None:
-        self._report, self._scope, self._target, self._verb = report, scope, target, verb
-        self._lock_timeout, self._backup = lock_timeout, backup
-        self.stop = SignalStop()
-
-    @contextlib.contextmanager
-    def made(self, entry: Entry) -> Iterator[MigrationRunner]:
-        """The front desk. What is done with it in here is said, and how it ended; signals stop it."""
-        steps = Steps(self._report, entry)
-        runner = self._target.runner(
-            self._scope, lock_timeout=self._lock_timeout, backup=self._backup, should_stop=self.stop, observers=[steps]
-        )
-        entry.about_to_change(self._target.path, self._target.origin, makes=self._verb == "applied")
-        whole = readable = False
-        with stop_on_signals(self.stop):
-            try:
-                yield runner
-                whole = readable = True
-            except (RunStopped, LockTimeout):
-                raise
-            except Exception:
-                readable = True
-                raise
-            finally:
-                if self.stop.asked():
-                    self._report.exit_with(self.stop.exit_code)
-                entry.changed(self._verb, list(dict.fromkeys(steps.refs)), runner, whole=whole)
-                if readable:  # else it would be waited for again
-                    entry.status_now(runner)
-
-    def ask(self, entry: Entry, what: str, plan: Plan, *, yes: bool) -> None:
-        """Somebody agreed to the plan, or there is nothing to agree to."""
-        if not plan.steps or yes:
+@_reset.command("reset")
+def reset(
+    database: DatabaseOption = None,
+    data_dir: DataDirOption = None,
+    pack: PackOption = None,
+    folder: DirOption = None,
+    rehearse: RehearseOption = False,
+    yes: YesOption = False,
+    lock_timeout: LockTimeoutOption = 30.0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Roll everything back, the newest first, after a snapshot. Says what will be lost, and asks first."""
+    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
+        scope = select(database, data_dir, pack, folder, changing=True)
+        report.broken(scope.broken)
+        if rehearse:
+            show_rehearsal(report, scope, lambda runner: runner.rehearse_reset(), lock_timeout=lock_timeout)
             return
-        entry.announce()
-        self.stop.raising = True  # a prompt waits for ever, and nothing is at work that a signal could tear
-        try:
-            snapshot = "a snapshot is taken first" if self._backup else "no snapshot is taken"
-            confirm(
-                f"{what} {', '.join(step.ref for step in plan.steps)} in {self._target.path}",
-                f"Data in the tables and columns that they made may be lost; {snapshot}.",
-            )
-        except Stopped as stopped:
-            raise RunStopped(str(self._target.path)) from stopped
-        finally:
-            self.stop.raising = False
+        for target in scope.targets:
+            change = Change(report, scope, target, "rolled_back", lock_timeout=lock_timeout)
+            with report.database(target.path) as entry, change.made(entry) as runner:
+                change.ask_about(entry, "rolling back", runner.plan_reset(), runner.rehearse_reset, yes=yes)
+                runner.reset()
+            if change.stop.asked():
+                break

@@ -1,4 +1,4 @@
-"""The commands that change nothing: status, plan, history, packs."""
+"""The commands that change nothing: status, plan, validate, history, packs, schema."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from homie_migrations_core.cli.options import (
     QuietOption,
     VerboseOption,
 )
-from homie_migrations_core.cli.output import Report
+from homie_migrations_core.cli.output import Report, aside
 from homie_migrations_core.cli.scope import select, targets_of
 from homie_migrations_core.cli.status import show_status
+from homie_migrations_core.diagram import diagram
 from homie_migrations_core.model import Pack
 from homie_migrations_core.packs import UnusablePack, read_pack
 from homie_migrations_core.plugins import collect
 
-_status, _plan, _history, _packs = (typer.Typer(add_completion=False) for _ in range(4))
-commands = {"status": _status, "plan": _plan, "history": _history, "packs": _packs}
+_status, _plan, _validate, _history, _packs, _schema = (typer.Typer(add_completion=False) for _ in range(6))
+commands = {"status": _status, "plan": _plan, "validate": _validate, "history": _history, "packs": _packs, "schema": _schema}
 
 
 @_status.command("status")
@@ -76,6 +77,53 @@ def plan(
                 entry.plan(runner.plan(to=to, allow_late=allow_late))
                 report.broken(runner.broken())
                 entry.status(runner.status(), shown=False)
+
+
+@_validate.command("validate")
+def validate(
+    database: DatabaseOption = None,
+    data_dir: DataDirOption = None,
+    pack: PackOption = None,
+    folder: DirOption = None,
+    lock_timeout: LockTimeoutOption = 30.0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Compare the records with the packs, and the schema with what the migrations make. Changes nothing."""
+    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
+        scope = select(database, data_dir, pack, folder)
+        report.broken(scope.broken)
+        for target in scope.targets:
+            with report.database(target.path) as entry:
+                runner = target.runner(scope, lock_timeout=lock_timeout)
+                entry.findings([each for each in runner.validate() if not target.only or each.pack in (None, *target.only)])
+                report.broken(runner.broken())
+                entry.status(runner.status(), shown=False)
+
+
+@_schema.command("schema")
+def schema(
+    database: DatabaseOption = None,
+    data_dir: DataDirOption = None,
+    pack: PackOption = None,
+    folder: DirOption = None,
+    as_diagram: Annotated[bool, typer.Option("--diagram", help="As a Mermaid diagram of tables and references.")] = False,
+    lock_timeout: LockTimeoutOption = 30.0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show the schema that the migrations make, as SQL; with --database, the one that is there. Changes nothing."""
+    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
+        scope = select(database, data_dir, pack, folder, reading_packs=True)
+        report.broken(scope.broken)
+        for target in scope.targets:
+            with report.database(target.path) as entry:
+                runner = target.runner(scope, lock_timeout=lock_timeout)
+                with aside():
+                    found = runner.real_schema() if database else runner.schema()
+                entry.schema(found, diagram(found) if as_diagram else None, several=len(scope.targets) > 1)
 
 
 @_history.command("history")

@@ -17,6 +17,8 @@ DirOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, on failure too.")]
 QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")]
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Print more, and the traceback of an error.")]
+PackArgument = Annotated[str, typer.Argument(metavar="PACK", help="The pack's name.")]
+RehearseOption = Annotated[bool, typer.Option("--rehearse", help="Do it on a throw-away copy only, and say what happens.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Answer every question with yes.")]
 NoBackupOption = Annotated[bool, typer.Option("--no-backup", help="Take no snapshot before the first change.")]
 LockTimeoutOption = Annotated[

@@ -18,13 +18,46 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from homie_migrations_core.cli.words import (
+    checked_as_json,
+    counted,
+    finding_as_json,
+    losses_in_words,
+    record_as_json,
+    record_in_words,
+    rehearsal_as_json,
+    rows_in_words,
+    seconds_in_words,
+)
 from homie_migrations_core.errors import ConfirmationDenied, HomieMigrationsError, NobodyToAsk
 from homie_migrations_core.hookspecs import hookimpl
-from homie_migrations_core.model import BrokenPack, DatabaseStatus, LeftOut, Pack, Plan, Record, Run, Step
+from homie_migrations_core.model import (
+    BrokenPack,
+    DatabaseStatus,
+    Finding,
+    LeftOut,
+    Pack,
+    Plan,
+    Record,
+    Repair,
+    Restored,
+    Run,
+    Snapshot,
+    Step,
+)
+from homie_migrations_core.naming import size_in_words
 from homie_migrations_core.runner import MigrationRunner
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from homie_migrations_core.checking import Checked
+    from homie_migrations_core.rehearsal import Rehearsal, RehearsedStep
+    from homie_migrations_core.sqlite.schema import Schema
+    from homie_migrations_core.validation import Detected
+
 _STRONGEST_FIRST = (143, 130, 2, 1, 4, 3)
-_UNDONE = {"applied": "apply", "rolled_back": "roll back", "redone": "redo"}
+_UNDONE = {"applied": "apply", "rolled_back": "roll back", "redone": "redo", "recorded": "record"}
+_KINDS = {"automatic": "automatic", "by_hand": "by hand", "begun": "by a run that was killed before it changed anything"}
 _COLOURS = {
     "applied": "green",
     "up_to_date": "green",
@@ -108,8 +141,7 @@ def confirm(question: str, note: str) -> None:
         NobodyToAsk: There is no terminal.
         ConfirmationDenied: The answer was no.
     """
-    if not is_terminal(sys.stdin):
-        raise NobodyToAsk(question)
+    somebody_to_ask(question)
     import typer
 
     try:
@@ -121,19 +153,47 @@ def confirm(question: str, note: str) -> None:
         raise ConfirmationDenied(question)
 
 
-class Steps:
-    """The observer that says what a run does, as it does it."""
+def somebody_to_ask(question: str) -> None:
+    """
+    There is a terminal to ask on.
 
-    def __init__(self, report: Report, entry: Entry) -> None:
-        self._report, self._entry = report, entry
+    Raises:
+        NobodyToAsk: There is none.
+    """
+    if not is_terminal(sys.stdin):
+        raise NobodyToAsk(question)
+
+
+def aside() -> contextlib.AbstractContextManager[object]:
+    """Inside, what a stranger's code prints is no part of the result."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
+class Steps:
+    """The observer that says what a run does, as it does it; of a rehearsal, which is `silent`, only how far it is."""
+
+    def __init__(self, report: Report, entry: Entry, *, silent: bool = False) -> None:
+        self._report, self._entry, self.silent = report, entry, silent
         self._progress = _Progress(shown=report.for_people and is_terminal(sys.stderr))
         self.refs: list[str] = []
+
+    def phase(self, what: str, done: int | None = None, total: int | None = None) -> None:
+        """Say what the runner itself is at, if it takes long; that it waits, at once."""
+        if self._progress.what != what:
+            self._progress.begin(what)
+            if what.startswith("waiting"):
+                self._report.note(f"  {what}")
+        self._progress.done, self._progress.total = done, total
+
+    def over(self) -> None:
+        """Leave no half line behind."""
+        self._progress.end()
 
     @hookimpl
     def homie_run_started(self, run: Run) -> None:
         """Say which file is about to be changed."""
-        self._entry.announce()
-        self._progress.begin("getting ready: waiting for other programs, or taking a snapshot")
+        if not self.silent:
+            self._entry.announce()
 
     @hookimpl
     def homie_step_started(self, run: Run, step: Step) -> None:
@@ -143,15 +203,15 @@ class Steps:
     @hookimpl
     def homie_step_progress(self, run: Run, step: Step, done: int, total: int | None) -> None:
         """Say how far it is, if it takes long."""
-        self._progress.detail = f"{done} of {total}" if total else str(done)
+        self._progress.done, self._progress.total = done, total
 
     @hookimpl
     def homie_step_finished(self, run: Run, step: Step) -> None:
         """Say it: the step is committed."""
         self._progress.end()
-        self.refs.append(step.ref)
-        verb = "applied" if step.direction == "apply" else "rolled back"
-        self._report.say(f"  {verb} {step.ref}")
+        if not self.silent:
+            self.refs.append(step.ref)
+            self._report.say(f"  {'applied' if step.direction == 'apply' else 'rolled back'} {step.ref}")
 
     @hookimpl
     def homie_run_finished(self, run: Run) -> None:
@@ -160,38 +220,46 @@ class Steps:
 
 
 class _Progress:
-    """One line on stderr about what has taken longer than a second, written over each second, and then gone."""
+    """What has taken longer than a second, since when and how far it is, on the terminal's stderr; then it is gone."""
 
     def __init__(self, *, shown: bool) -> None:
-        self._shown, self.detail = shown, ""
+        self._shown, self.what = shown, ""
+        self.done: int | None = None
+        self.total: int | None = None
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
     def begin(self, what: str) -> None:
         self.end()
+        self.what = what
         if self._shown:
-            self.detail, self._over = "", threading.Event()
-            self._thread = threading.Thread(target=self._tick, args=(what, self._over), daemon=True)
+            self._over = threading.Event()
+            self._thread = threading.Thread(target=self._show, args=(what, self._over), daemon=True)
             self._thread.start()
 
     def end(self) -> None:
+        self.what, self.done, self.total = "", None, None
         if self._thread is not None:
             self._over.set()
             self._thread.join()
             self._thread = None
 
-    def _tick(self, what: str, over: threading.Event) -> None:
-        started, width = time.monotonic(), 0
-        with contextlib.suppress(OSError):  # a terminal that went away is no reason to stop
-            while not over.wait(1.0):
-                line = f"  {what}: {f'{self.detail}, ' if self.detail else ''}{time.monotonic() - started:.0f} s"
-                line = line[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]
-                sys.stderr.write("\r" + line.ljust(width))
-                sys.stderr.flush()
-                width = len(line)
-            if width:
-                sys.stderr.write("\r" + " " * width + "\r")
-                sys.stderr.flush()
+    def _show(self, what: str, over: threading.Event) -> None:
+        began, since = time.monotonic(), time.strftime("%H:%M:%S")
+        if over.wait(1.0):
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.fields[far]}"), TimeElapsedColumn())
+        bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
+        with contextlib.suppress(OSError), bar:  # a terminal that went away is no reason to stop
+            task = bar.add_task(f"{what} since {since}", total=None, far="")
+            bar.tasks[0].start_time = began
+            while not over.wait(0.2):
+                done, total = self.done, self.total
+                far = "" if done is None else f"{done / total:.0%}" if total else f"{done} done"
+                bar.update(task, completed=done or 0, total=total, far=far)
 
 
 class _LogToStderr(logging.Handler):
@@ -265,10 +333,23 @@ class Report:
         error(problem, verbose=self._verbose)
         return found
 
+    def would_fail(self, problem: HomieMigrationsError) -> dict[str, str]:
+        """What a rehearsal found out would fail, as JSON has it."""
+        found = {"code": problem.code, "message": f"In a rehearsal: {problem}"}
+        if self._document["error"] is None:
+            self._document["error"] = found
+        say_error(f"In a rehearsal: {problem}")
+        return found
+
     def say(self, text: str) -> None:
         """A line for people."""
         if self.for_people:
             say(text)
+
+    def note(self, text: str) -> None:
+        """A line for people that is no result."""
+        if self.for_people:
+            say_error(text)
 
     def broken(self, broken: Sequence[BrokenPack], *, shown: bool = True) -> None:
         """Packs and entry points that can't be used."""
@@ -315,7 +396,7 @@ class Report:
                 each.name,
                 f"{each.distribution} {each.distribution_version}",
                 each.database,
-                _count(len(each.migrations), "migration"),
+                counted(len(each.migrations), "migration"),
                 each.latest.name,
             )
             for each in packs
@@ -323,6 +404,31 @@ class Report:
         self.table("", ("pack", "distribution", "database", "holds", "latest"), rows)
         if not packs:
             self.say("No usable pack is installed.")
+
+    def about_packs(self) -> None:
+        """The document has a list of packs, even if there are none."""
+        self._document["packs"] = []
+
+    def checked(self, found: Checked, *, verbose: bool = False) -> None:
+        """What was found out about one pack."""
+        self._document["packs"].append(checked_as_json(found))
+        unaccepted = [each for each in found.findings if each.accepted is None]
+        if unaccepted:
+            self.exit_with(4)
+        words = [counted(len(found.migrations), "migration"), counted(len(unaccepted), "finding")]
+        if accepted := len(found.findings) - len(unaccepted):
+            words.append(f"{accepted} accepted")
+        self.say(f"{found.pack}: {', '.join(words)}")
+        if verbose:
+            for ref in found.migrations:
+                self.say(f"  checked {ref}")
+        for each in found.findings:
+            if each.accepted is None:
+                self.say(f"  {each.code}: {each.message}\n    {each.advice}")
+            else:
+                self.say(f"  accepted, {each.code}: {each.message}\n    The reason given: {each.accepted}")
+        for note in found.notes:
+            self.say(f"  note: {note}")
 
     def table(self, indent: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows as a table on a terminal, as aligned lines in a pipe."""
@@ -422,7 +528,7 @@ class Entry:
         self.document["plan"] = [{"ref": step.ref, "direction": step.direction} for step in plan.steps]
         self.document["left_out"] = [{"pack": each.pack, "reason": each.reason} for each in plan.left_out]
         self.document["edited"] = list(plan.edited)
-        self._report.say(f"{self.document['path']}: {_count(len(plan.steps), 'step')} to apply")
+        self._report.say(f"{self.document['path']}: {counted(len(plan.steps), 'step')} to apply")
         for number, step in enumerate(plan.steps, start=1):
             self._report.say(f"  {number}. {step.ref}")
         for ref in plan.edited:
@@ -431,20 +537,8 @@ class Entry:
 
     def history(self, records: Sequence[Record]) -> None:
         """What was applied."""
-        self.document["history"] = [
-            {
-                "ref": each.ref,
-                "pack": each.pack,
-                "version": each.version,
-                "name": each.name,
-                "applied_at": each.applied_at,
-                "duration_ms": each.duration_ms,
-                "pack_version": each.pack_version,
-                "checksum": each.checksum,
-            }
-            for each in records
-        ]
-        self._report.say(f"{self.document['path']}: {_count(len(records), 'migration')} applied")
+        self.document["history"] = [record_as_json(each) for each in records]
+        self._report.say(f"{self.document['path']}: {counted(len(records), 'migration')} applied")
         rows = [
             (
                 each.applied_at or "at an unknown time",
@@ -483,6 +577,157 @@ class Entry:
         if runner.snapshot:
             self._report.say(f"  snapshot of the state before: {runner.snapshot}")
 
+    # --- the truth about it ---------------------------------------------------------------------------
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    def findings(self, found: Sequence[Finding]) -> None:
+        """What is not as it should be."""
+        self.document["findings"] = [finding_as_json(each) for each in found]
+        if any(each.accepted is None for each in found):
+            self._report.exit_with(4)
+        self._report.say(f"{self.document['path']}: {counted(len(found), 'finding')}")
+        for each in found:
+            self._report.say(f"  {each.code}: {each.message}")
+            self._report.say(f"    {each.advice}")
+
+    def schema(self, found: Schema, diagram: str | None, *, several: bool) -> None:
+        """A schema, as SQL or as a diagram."""
+        order = {"table": 0, "index": 1, "view": 2, "trigger": 3}
+        objects = sorted(found.values(), key=lambda each: (order[each.kind], each.name.lower()))
+        self.document["schema"] = [{"kind": each.kind, "name": each.name, "table": each.table, "sql": each.sql} for each in objects]
+        if diagram is not None:
+            self.document["diagram"] = diagram
+        if several:
+            self._report.say(f"{'%%' if diagram is not None else '--'} {Path(self.document['path']).name}")
+        if diagram is not None:
+            self._report.say(diagram)
+        else:
+            for each in objects:
+                comment = "--" in each.sql.rpartition("\n")[2]  # it would swallow what stands behind it
+                self._report.say(each.sql + ("\n;" if comment else ";"))
+
+    def detected(self, found: Detected) -> None:
+        """How far a database is, and why that is known."""
+        self.document["detected"] = {
+            "pack": found.pack,
+            "version": found.version,
+            "equal": list(found.equal),
+            "nearest": found.nearest.ref if found.nearest else None,
+            "differences": list(found.nearest.differences) if found.nearest else [],
+        }
+        if found.version:
+            self._report.say(f"  {found.equal[0]}: what it makes, with all before it, is what is there")
+        if found.above is not None:
+            self._report.say(f"  {found.above.ref}: not there yet, because {'; '.join(found.above.differences)}")
+
+    # --- rehearsals ---------------------------------------------------------------------------------
+
+    def rehearsal(self, found: Rehearsal, *, sql: bool) -> None:
+        """What a run would do."""
+        report = self._report
+        self.document["rehearsal"] = rehearsal_as_json(found)
+        if not found.plan.steps:
+            report.say(f"{found.path}: nothing to do")
+        else:
+            copied = (
+                f"a copy of {size_in_words(found.size)}, made in {found.seconds_to_copy:.1f} s" if found.size else "a new database"
+            )
+            report.say(f"{found.path}: {counted(len(found.plan.steps), 'step')}, rehearsed on {copied}; the database was only read")
+        for number, step in enumerate(found.steps, start=1):
+            what = "apply" if step.direction == "apply" else "roll back"
+            report.say(f"  {number}. {what} {step.ref}: {seconds_in_words(step.seconds)}")
+            self._rehearsed(step, sql=sql)
+        if found.error is not None:
+            number, total = len(found.steps) + 1, len(found.plan.steps)
+            report.exit_with(1)
+            report.say(f"  {number}. {found.error.ref}: would fail")
+            self.document["error"] = report.would_fail(found.error)
+            if total > number:
+                report.say(f"  {counted(total - number, 'step')} after it would not be reached")
+        if found.steps or found.error is not None:
+            if found.losses:
+                report.say(f"  {losses_in_words(found.losses)}")
+            for finding in found.findings:
+                report.say(f"  found in the database, whatever the steps did: {finding}")
+            if not found.findings and found.error is None:
+                report.say("  integrity and foreign keys: in order")
+            report.say(f"  disk space needed meanwhile: {size_in_words(found.disk_needed)}")
+        report.left_out(found.plan.left_out)
+
+    def _rehearsed(self, step: RehearsedStep, *, sql: bool) -> None:
+        report = self._report
+        if sql:
+            for statement in step.statements:
+                report.say("\n".join(f"       {line}" for line in f"{statement.rstrip(';')};".splitlines()))
+            if step.statements_left_out:
+                report.say(f"       and {counted(step.statements_left_out, 'statement')} more")
+        for change in step.schema:
+            report.say(f"     {change.in_words()}")
+        for count in step.rows:
+            report.say(f"     {rows_in_words(count)}")
+        for warning in step.warnings:
+            say_error(f"Warning: {warning}")
+
+    # --- snapshots ----------------------------------------------------------------------------------
+
+    def taken(self, snapshot: Path) -> None:
+        """A snapshot was made."""
+        self.announce()
+        self.document["snapshot"] = str(snapshot)
+        self._report.say(f"  snapshot: {snapshot} ({size_in_words(os.path.getsize(snapshot))})")
+
+    def snapshots(self, found: Sequence[Snapshot]) -> None:
+        """The snapshots there are."""
+        self.document["snapshots"] = [
+            {
+                "path": str(each.path),
+                "taken_at": each.taken_at.isoformat(),
+                "size": each.size,
+                "applied": each.applied,
+                "kind": each.kind,
+            }
+            for each in found
+        ]
+        path = Path(self.document["path"])
+        self._report.say(f"{path}: {counted(len(found), 'snapshot')}{f' in {found[0].path.parent}' if found else ''}")
+        rows = [
+            (f"{each.taken_at:%Y-%m-%d %H:%M:%S}", size_in_words(each.size), each.applied, _KINDS[each.kind], each.path.name)
+            for each in found
+        ]
+        self._report.table("  ", ("taken at (UTC)", "size", "applied then", "taken", "file"), rows)
+
+    def restored(self, found: Restored) -> None:
+        """A snapshot was put back."""
+        self.announce()
+        self.document["restored"] = {
+            "source": str(found.source),
+            "pending_again": list(found.pending_again),
+            "applied_again": list(found.applied_again),
+            "rows": [{"table": each.table, "before": each.before, "after": each.after} for each in found.rows],
+        }
+        self.document["snapshot"] = str(found.snapshot) if found.snapshot else None
+        self._report.say(f"  put back {found.source}")
+        for ref in found.pending_again:
+            self._report.say(f"  pending again: {ref}")
+        for ref in found.applied_again:
+            self._report.say(f"  applied again: {ref}")
+        if found.snapshot:
+            self._report.say(f"  snapshot of the state before: {found.snapshot}")
+
+    # --- records ------------------------------------------------------------------------------------
+
+    def to_repair(self, found: Repair) -> None:
+        """The record as it is, and as it will be."""
+        self.document["repair"] = {
+            "ref": found.before.ref,
+            "before": record_as_json(found.before),
+            "after": record_as_json(found.after) if found.after else None,
+        }
+        self._report.say(f"  before: {record_in_words(found.before)}")
+        self._report.say(f"  after:  {record_in_words(found.after) if found.after else 'no record'}")
+
+    def repaired(self, found: Repair, runner: MigrationRunner) -> None:
+        """It is done."""
+        self.document["snapshot"] = str(runner.snapshot) if runner.snapshot else None
+        self._report.say(f"  {'accepted' if found.after else 'removed the record of'} {found.before.ref}")
+        if runner.snapshot:
+            self._report.say(f"  snapshot of the state before: {runner.snapshot}")

@@ -43,7 +43,9 @@ class Target:
         """The front desk for it."""
         if not lock_timeout >= 0:  # not-a-number is not either
             raise UsageProblem(f"Nothing was done: --lock-timeout {lock_timeout:g} is no time to wait. Give seconds, 0 or more.")
-        if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):  # opening a pipe would wait for ever
+        # Not with pathlib, which raises where a name is too long or a folder may not be entered.
+        # Opening a pipe would wait for ever.
+        if os.path.exists(self.path) and not (os.path.isfile(self.path) or os.path.isdir(self.path)):
             raise DatabaseNotReachable(str(self.path), "it is a pipe or a device, not a file", "Name the database file.")
         return MigrationRunner(
             self.path,
@@ -68,17 +70,23 @@ class Scope:
 
 
 def select(
-    database: list[str] | None, data_dir: str | None, pack: list[str] | None, folder: str | None, *, changing: bool = False
+    database: list[str] | None,
+    data_dir: str | None,
+    pack: list[str] | None,
+    folder: str | None,
+    *,
+    changing: bool = False,
+    reading_packs: bool = False,
 ) -> Scope:
     """
-    The databases and packs that the options mean. Nothing is opened or made.
+    The databases and packs that the options mean. Nothing is opened or made. Who is only `reading_packs` needs no database.
 
     Raises:
         UnknownPack, PackBroken, PackInvalid, FolderUnusable, NothingInstalled, UsageProblem: They mean nothing.
     """
     names = tuple(dict.fromkeys(pack or ()))
     if folder is not None:
-        return _folder_scope(folder, database, names)
+        return _folder_scope(folder, database, names, needs_database=not reading_packs)
     collected = collect()
     known = {each.pack.name: each.pack.database for each in collected.packs}
     for name in names:
@@ -137,10 +145,10 @@ def _given(database: list[str]) -> list[Path]:
     return list(dict.fromkeys(Path(os.path.abspath(path)) for path in database))
 
 
-def _folder_scope(folder: str, database: list[str] | None, names: tuple[str, ...]) -> Scope:
+def _folder_scope(folder: str, database: list[str] | None, names: tuple[str, ...], *, needs_database: bool) -> Scope:
     if not folder:
         raise UsageProblem("Nothing was done: --dir is empty. Name a folder of migrations.")
-    if not database:
+    if not database and needs_database:
         raise UsageProblem("Nothing was done: --dir says which migrations, not which database. Add --database PATH.")
     if len(names) > 1:
         raise UsageProblem("Nothing was done: a folder is one pack, and several names were given. Give one --pack.")
@@ -151,5 +159,5 @@ def _folder_scope(folder: str, database: list[str] | None, names: tuple[str, ...
     if not is_pack_name(name):
         raise PackInvalid(f"the folder's name {name!r} can't be a pack's name", "Say its name with --pack.")
     pack = MigrationPack(name, place)
-    targets = [Target(path, "--database", (), (pack,), make_parents=False) for path in _given(database)]
+    targets = [Target(path, "--database", (), (pack,), make_parents=False) for path in _given(database or [pack.database])]
     return Scope(tuple(targets), None, ())

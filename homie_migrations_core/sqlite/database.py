@@ -107,7 +107,7 @@ def read(path: str, look: Callable[[sqlite3.Connection], T], *, lock_timeout: fl
             raise Stopped
         try:
             before = _quiet_state(path)
-            at_rest = before is not None and _is_wal_at_rest(path)
+            at_rest = before is not None and is_in_wal_mode(path)
             connection = sqlite3.connect(
                 uri(path, "immutable=1" if at_rest else "mode=ro"), timeout=SLICE, uri=True, isolation_level=None
             )
@@ -122,9 +122,8 @@ def read(path: str, look: Callable[[sqlite3.Connection], T], *, lock_timeout: fl
             if not is_busy(error):
                 raise explained(error, path) from error
             if time.monotonic() >= deadline:
-                raise LockTimeout(
-                    path, lock_timeout, "reading", "A migration or another writer is at work there; try again later."
-                ) from error
+                advice = "A migration or another writer is at work there; try again later."
+                raise LockTimeout(path, lock_timeout, "reading", advice, _holders(path)) from error
 
 
 def _quiet_state(path: str) -> tuple[int, ...] | None:
@@ -140,9 +139,9 @@ def _quiet_state(path: str) -> tuple[int, ...] | None:
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
-def _is_wal_at_rest(path: str) -> bool:
+def is_in_wal_mode(path: str) -> bool:
     """
-    Whether the file is in WAL mode. A plain read-only connection to it would leave two files beside it.
+    Whether the file, which is at rest, is in WAL mode. A plain read-only connection to it would leave two files beside it.
 
     Without locks there is no WAL, so SQLite refuses exactly these files (https://sqlite.org/uri.html, `nolock`).
     """
@@ -168,6 +167,7 @@ class Writer:
     Commits are durable when `commit` returns: `synchronous` is EXTRA, and a rollback journal is truncated
     rather than deleted for the length of the run, so that a commit syncs the journal's end in place of its
     folder, which is the cheaper of the two (https://sqlite.org/pragma.html#pragma_synchronous). WAL stays WAL.
+    With `scratch`, for a file that is thrown away, nothing is durable, and the journal stays at its greatest size.
     """
 
     def __init__(
@@ -178,11 +178,13 @@ class Writer:
         stop: StopRequest,
         waiting: Callable[[], None],
         create: bool,
+        scratch: bool = False,
     ) -> None:
         self.path, self._lock_timeout, self._stop, self._waiting, self._create = path, lock_timeout, stop, waiting, create
+        self._scratch = scratch
         self._connection: GuardedConnection | None = None
         self._version: int | None = None
-        self._put_back_delete = False
+        self._put_back_delete = self._changed = False
 
     @property
     def connection(self) -> GuardedConnection:
@@ -198,37 +200,44 @@ class Writer:
             LockTimeout: Others kept the lock for longer than `lock_timeout` seconds.
             DatabaseUnusable: The file can't be opened or written.
         """
+        self._changed = False
         self._patiently(
             self._open_and_begin, "waiting for the write lock on", "Close the program that writes to it, or wait longer."
         )
-        version = self.connection.speak("PRAGMA data_version").fetchone()[0]
-        changed, self._version = version != self._version, version
-        if self.connection.speak("PRAGMA journal_mode").fetchone()[0] == "delete":
-            self.connection.speak("PRAGMA journal_mode=TRUNCATE")  # allowed here, and only for this connection
-            self._put_back_delete = True
-        return bool(changed)
+        return self._changed
 
     def _open_and_begin(self) -> None:
         if self._connection is None:
-            from homie_migrations_core.sqlite.guard import GuardedConnection
-
             if os.path.exists(self.path) and not os.access(self.path, os.W_OK):
                 raise _not_writable(self.path, "this user has no right to")  # before a snapshot of it is taken in vain
             self._version = None
-            self._connection = sqlite3.connect(
-                uri(self.path, "mode=rwc" if self._create else "mode=rw"),
-                timeout=SLICE,
-                uri=True,
-                isolation_level=None,
-                cached_statements=0,
-                factory=GuardedConnection,
-            )
+            self._connection = self._open()
         speak = self._connection.speak
         if self._version is None:
             speak("PRAGMA foreign_keys=OFF")  # before BEGIN, or it does nothing: a rebuild must not cascade
-            speak("PRAGMA synchronous=EXTRA")
-            speak("PRAGMA fullfsync=ON")
+            if self._scratch:
+                speak("PRAGMA synchronous=OFF")
+            else:
+                speak("PRAGMA synchronous=EXTRA")
+                speak("PRAGMA fullfsync=ON")
         speak("BEGIN IMMEDIATE")
+        version = speak("PRAGMA data_version").fetchone()[0]
+        self._changed, self._version = version != self._version, version
+        if speak("PRAGMA journal_mode").fetchone()[0] == "delete":
+            speak(f"PRAGMA journal_mode={'PERSIST' if self._scratch else 'TRUNCATE'}")  # only for this connection
+            self._put_back_delete = not self._scratch
+
+    def _open(self) -> GuardedConnection:
+        from homie_migrations_core.sqlite.guard import GuardedConnection
+
+        return sqlite3.connect(
+            uri(self.path, "mode=rwc" if self._create else "mode=rw"),
+            timeout=SLICE,
+            uri=True,
+            isolation_level=None,
+            cached_statements=0,
+            factory=GuardedConnection,
+        )
 
     def _patiently(self, attempt: Callable[[], None], doing: str, advice: str) -> None:
         deadline, told = time.monotonic() + self._lock_timeout, False
@@ -241,7 +250,7 @@ class Writer:
                 if not is_busy(error):
                     raise explained(error, self.path) from error
                 if time.monotonic() >= deadline:
-                    raise LockTimeout(self.path, self._lock_timeout, doing, advice) from error
+                    raise LockTimeout(self.path, self._lock_timeout, doing, advice, _holders(self.path)) from error
             if not told:
                 told = True
                 self._waiting()
@@ -265,10 +274,10 @@ class Writer:
                 if self._stop.asked():
                     raise Stopped from error
                 if time.monotonic() >= deadline:
+                    readers = _holders(self.path, reading=True)
                     self.rollback()
-                    raise LockTimeout(
-                        self.path, self._lock_timeout, "committing to", "A reader has not finished its SELECT; nothing was kept."
-                    ) from error
+                    advice = "A reader has not finished its SELECT; nothing was kept."
+                    raise LockTimeout(self.path, self._lock_timeout, "committing to", advice, readers) from error
         if self.connection.in_transaction:
             raise CommitFailed("SQLite reported success, but the transaction is still open")
 
@@ -287,21 +296,40 @@ class Writer:
 
     def close(self) -> None:
         """Let go of the file. What was not committed is undone."""
-        if self._connection is None:
-            return
         try:
-            self.rollback()
-            if self._put_back_delete:
-                self._connection.speak("PRAGMA journal_mode=DELETE")  # removes the empty journal
+            if self._connection is None and self._put_back_delete:  # it was given up, and so was its journal
+                self._connection = self._open()
+                self._connection.speak("PRAGMA journal_mode=TRUNCATE")
+            if self._connection is not None:
+                self.rollback()
+                if self._put_back_delete:
+                    self._connection.speak("PRAGMA journal_mode=DELETE")  # removes the empty journal
         except sqlite3.Error:
             pass  # somebody else is at work; an empty journal means nothing to SQLite, and its next writer removes it
         finally:
-            self._connection.close()
-            self._connection = None
+            self.renew()
 
 
 class CommitFailed(Exception):
     """COMMIT raised; whether it took effect must be read from the file."""
+
+
+def tell_waiting(path: str, *, readers: bool = False) -> None:
+    """Whoever listens hears that another process is waited for, and which, as far as the system tells."""
+    import logging
+
+    from homie_migrations_core.progress import tell_phase
+
+    found = [*_holders(path), *(_holders(path, reading=True) if readers else [])]
+    holders = " and ".join(dict.fromkeys(found)) or "another process"
+    logging.getLogger("homie_migrations").info("Waiting for %s, which %s %s.", holders, "uses" if readers else "writes to", path)
+    tell_phase(f"waiting for {holders}")
+
+
+def _holders(path: str, *, reading: bool = False) -> list[str]:
+    from homie_migrations_core.sqlite.holders import who_holds  # only a wait needs it
+
+    return who_holds(path, reading=reading)
 
 
 # --- what an error means --------------------------------------------------------------------------------
@@ -321,11 +349,30 @@ def explained(error: sqlite3.Error, path: str) -> HomieMigrationsError:
         return DatabaseDamaged(path, text)
     if primary == sqlite3.SQLITE_CANTOPEN:
         return not_reachable(path)
+    folder = os.path.dirname(path)
+    if code == sqlite3.SQLITE_READONLY and os.access(path, os.W_OK) and os.access(folder, os.W_OK):
+        return NewerSQLiteNeeded(path, "SQLite may only read files of its format", sqlite3.sqlite_version)
     if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
         return _not_writable(path, text)
     if primary == sqlite3.SQLITE_FULL:
         return DatabaseUnusable(path, "the disk is full", "Make room and run it again; nothing was changed.")
     return DatabaseUnusable(path, f"SQLite can't use it ({text})", "The file was left as it is.")
+
+
+def is_missing(path: str) -> bool:
+    """
+    Whether there is no file of that name. A link that leads nowhere is none.
+
+    Raises:
+        DatabaseNotReachable: That can't be known.
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError as error:
+        raise not_reachable(path) from error
+    return False
 
 
 def not_reachable(path: str) -> DatabaseUnusable:
@@ -341,7 +388,9 @@ def not_reachable(path: str) -> DatabaseUnusable:
         return DatabaseNotReachable(path, "it is a link that leads nowhere", "Check where it points to.")
     if os.path.exists(path) and not os.access(path, os.R_OK):
         return DatabaseNotReachable(path, "this user may not read it", "Run as its owner, or change its permissions.")
-    if not os.access(folder, os.W_OK | os.X_OK):
+    if not os.access(folder, os.X_OK):
+        return DatabaseNotReachable(path, f"this user may not enter {folder}", "Run as its owner, or change its permissions.")
+    if not os.access(folder, os.W_OK):
         return DatabaseNotReachable(
             path, f"this user may not create files in {folder}, which SQLite needs", "Change that folder's permissions."
         )

@@ -101,6 +101,7 @@ class GuardedConnection(sqlite3.Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._on = self._speaking = False
+        self._calls = 0
         self._timeout_ms = round(1_000 * (args[1] if len(args) > 1 else kwargs.get("timeout", 5.0)))
         self._stop = StopRequest()
         self._file = ""
@@ -131,15 +132,31 @@ class GuardedConnection(sqlite3.Connection):
 
     # --- for the runner -----------------------------------------------------------------------------
 
-    def arm(self, file: str, stop: StopRequest) -> None:
-        """From here on the author speaks. A transaction must be open."""
+    def arm(self, file: str, stop: StopRequest, heard: Callable[[str], object] | None = None) -> None:
+        """From here on the author speaks, and `heard` hears each statement. A transaction must be open."""
         self._forget_step()
         self._file, self._stop = file, stop
         self.speak(f"SAVEPOINT {_OUTER}")
         self.speak(f"SAVEPOINT {_INNER}")
         self.set_progress_handler(self._look_up, _OPS_BETWEEN_LOOKS)
         super().set_authorizer(self._authorize)
+        if heard is not None:
+            super().set_trace_callback(self._once(heard))
         self._on = stop.raising = True
+
+    def _once(self, heard: Callable[[str], object]) -> Callable[[str], None]:
+        """SQLite tells of the same statement again for each trigger that it fires."""
+        triggers = self.speak("SELECT 1 FROM main.sqlite_master WHERE type = 'trigger'").fetchone() is not None
+        last: tuple[int, str] | None = None
+
+        def hear(sql: str) -> None:
+            nonlocal last
+            fires = triggers or any(kind == "trigger" for kind, _ in self.touched.created)
+            if not self._speaking and not (fires and (self._calls, sql) == last):
+                last = self._calls, sql
+                heard(sql)
+
+        return hear
 
     def disarm(self) -> None:
         """
@@ -326,6 +343,7 @@ class GuardedConnection(sqlite3.Connection):
     # --- what the author calls --------------------------------------------------------------------------
 
     def _call(self, function: Callable[..., T], *args: Any) -> T:
+        self._calls += 1
         if not self._on or self._speaking:
             return function(*args)
         self._allow()

@@ -41,6 +41,11 @@ class Broken(NamedTuple):
         keys = [f"{sentence} ({count})" if count else sentence for sentence, count in sorted(rows.items())]
         return keys, sorted(self.schema.values())
 
+    @classmethod
+    def none(cls) -> Broken:
+        """Nothing is."""
+        return cls(Counter(), {})
+
     def __bool__(self) -> bool:
         return bool(self.keys or self.schema)
 
@@ -90,8 +95,10 @@ def _find_in_keys(query: Query, changed: set[str] | None, keys: Counter[tuple[st
                 keys[f"{child}({', '.join(columns[table, number])}) refers to {parent}, which does not exist", None] = 1
         try:
             rows = query(f"PRAGMA main.foreign_key_check({quoted(child)})")
-        except sqlite3.OperationalError as error:  # the parent's column is missing or not unique
-            if not _is_known_to_application(error):
+        except sqlite3.Error as error:  # the parent's column is missing or not unique
+            if not _is_about_the_schema(error):
+                raise
+            if not only_the_application_knows(error):
                 keys[f"{child}: {error}", None] = 1
             continue
         for target, number in {(str(row[2]), row[3]) for row in rows}:
@@ -108,7 +115,9 @@ def _by_value(query: Query, child: str, number: object, columns: list[str], orph
     try:
         table = f"main.{quoted(child)} AS c"
         rows = query(f"SELECT {value}, count(*) FROM {table} WHERE c.rowid IN (SELECT rowid FROM {check}) GROUP BY 1")
-    except sqlite3.OperationalError:  # a table without rowids
+    except sqlite3.Error as error:  # a table without rowids
+        if not _is_about_the_schema(error):
+            raise
         rows = []
     counts = {str(text): int(str(count)) for text, count in rows}
     return counts if sum(counts.values()) == orphans else {"": orphans}
@@ -139,7 +148,9 @@ def _why_not(query: Query, statement: str) -> str | None:
     try:
         query(f"EXPLAIN {statement}")
     except sqlite3.Error as error:
-        return None if _is_known_to_application(error) else str(error)
+        if not _is_about_the_schema(error):
+            raise
+        return None if only_the_application_knows(error) else str(error)
     return None
 
 
@@ -149,7 +160,9 @@ def _ways_to_fire(query: Query, table: str) -> Iterable[tuple[str, str]]:
     yield "delete", f"DELETE FROM {where}"
     try:
         columns = [quoted(str(row[1])) for row in query(f"PRAGMA main.table_info({quoted(table)})")]
-    except sqlite3.Error:
+    except sqlite3.Error as error:
+        if not _is_about_the_schema(error):
+            raise
         return
     if columns:
         yield "insert", f"INSERT INTO {where} ({columns[0]}) VALUES (NULL)"
@@ -160,7 +173,13 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _is_known_to_application(error: sqlite3.Error) -> bool:
+def _is_about_the_schema(error: sqlite3.Error) -> bool:
+    """Whether a statement does not compile, or not fit; a disk that fails is no finding."""
+    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF == sqlite3.SQLITE_ERROR
+
+
+def only_the_application_knows(error: sqlite3.Error) -> bool:
+    """Whether it says no more than that a function, collation or module is not there."""
     return any(text in str(error) for text in _ONLY_THE_APPLICATION_KNOWS)
 
 

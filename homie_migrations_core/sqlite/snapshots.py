@@ -1,67 +1,166 @@
 """
-Taking, checking and pruning copies through SQLite's own backup call (https://sqlite.org/backup.html).
+Snapshots of a database in the folder `backups` beside it: taking, keeping, listing, pruning, putting back.
 
-Never copies the file by other means, and never decides when a copy is due.
+Never decides when one is due. How a copy is made is `copying`'s business.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
-import re
 import sqlite3
-import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from homie_migrations_core.errors import SnapshotFailed
-from homie_migrations_core.model import Record
-from homie_migrations_core.sqlite.database import SLICE, uri
+from homie_migrations_core.errors import (
+    DatabaseInterrupted,
+    DatabaseUnusable,
+    LockTimeout,
+    RehearsalFailed,
+    SnapshotFailed,
+    SnapshotUnusable,
+)
+from homie_migrations_core.model import Record, Snapshot
+from homie_migrations_core.naming import is_snapshot_of
+from homie_migrations_core.progress import tell_phase
+from homie_migrations_core.sqlite.copying import (
+    PAGES_A_STEP,
+    NoRoom,
+    Syncing,
+    copy_database,
+    find_damage,
+    open_at_rest,
+    sync_and_check,
+    sync_folder,
+)
+from homie_migrations_core.sqlite.database import SLICE, explained, is_busy, is_in_wal_mode, read, uri
+from homie_migrations_core.sqlite.holders import who_holds
+from homie_migrations_core.sqlite.scratch import scratch_copy
 from homie_migrations_core.stopping import Stopped, StopRequest
+
+_log = logging.getLogger("homie_migrations")
 
 FOLDER = "backups"
 KEPT = 5
 """How many automatic snapshots of one database stay."""
-_AUTOMATIC = ".auto.db"
+_ENDINGS = {".auto.db": "automatic", ".begun.db": "begun", ".db": "by_hand"}
+_AUTOMATIC, _BEGUN, _BY_HAND = _ENDINGS
 _TEMPORARY = ".tmp"
-_TIME = re.compile(r"\d{8}T\d{6}\.\d{6}Z\.")
-_PAGES_A_STEP = 2_000
+_LONGEST_LIST = 80
 
 
-def take_snapshot(path: str, records: Sequence[Record], now: datetime, stop: StopRequest) -> Path:
+class Keeper:
     """
-    A checked copy of the file as it is, on disk, in the folder `backups` beside it.
+    The one automatic snapshot of a run: taken before its first change, kept if anything was committed.
 
-    The caller holds the write lock and has written nothing yet, so that nobody can change what is copied.
-
-    Raises:
-        SnapshotFailed: It could not be taken whole; nothing of it is left.
+    Until then its name ends with `.begun.db`: a killed run leaves it, and then it is known that nothing had
+    been changed. Of what a series of killed runs left, the first and the last stay.
     """
+
+    def __init__(self, path: str, stop: StopRequest, now: Callable[[], datetime]) -> None:
+        self._path, self._stop, self._now = path, stop, now
+        self.snapshot: Path | None = None
+
+    def take(self, records: Sequence[Record], *, counts: bool = False) -> None:
+        """
+        A checked copy of the file as it is, on disk. The caller holds the write lock and has written nothing yet.
+
+        With `counts` it counts at once, and no other is looked at: one of them may be about to be put back.
+
+        Raises:
+            SnapshotFailed: It could not be taken whole; nothing of it is left.
+            Stopped: The stop was asked for; nothing of it is left.
+        """
+        self.snapshot, sound = _take(self._path, _AUTOMATIC if counts else _BEGUN, records, self._now(), self._stop)
+        if sound and not counts:  # else an older one may be the last that is
+            for one_between in _files_of(self._path, _BEGUN)[1:-1]:
+                _discard(one_between)
+
+    def keep(self) -> None:
+        """
+        Something is about to be committed: from here on it counts.
+
+        Raises:
+            SnapshotFailed: It could not be given its name.
+        """
+        if self.snapshot is None or not self.snapshot.name.endswith(_BEGUN):
+            return
+        final = self.snapshot.with_name(self.snapshot.name.removesuffix(_BEGUN) + _AUTOMATIC)
+        try:
+            os.replace(self.snapshot, final)
+            self.snapshot = final
+            sync_folder(final.parent)
+        except OSError as error:
+            raise SnapshotFailed(self._path, str(error)) from error
+        _log.info("Snapshot before the first change: %s", final)
+
+    def drop(self) -> None:
+        """Nothing was committed: it is gone, and the folder with it if that is empty now."""
+        if self.snapshot is not None:
+            _discard_with_folder(self.snapshot)
+            self.snapshot = None
+
+    def prune(self) -> None:
+        """Of the automatic snapshots of this database only the newest stay. Those taken by hand are not touched."""
+        if self.snapshot is None:
+            return
+        try:
+            for old in sorted([*_files_of(self._path, _AUTOMATIC), *_files_of(self._path, _BEGUN)])[:-KEPT]:
+                if old != self.snapshot:  # a clock may go back
+                    _discard(old)
+        except OSError as error:  # the run itself has succeeded
+            _log.warning("Old snapshots of %s could not be removed: %s", self._path, error)
+
+
+def take_by_hand(path: str, records: Sequence[Record], now: datetime, stop: StopRequest) -> Path:
+    """A checked copy of the file as it is, which is never pruned. As for `Keeper.take`."""
+    return _take(path, _BY_HAND, records, now, stop)[0]
+
+
+def list_snapshots(path: str) -> list[Snapshot]:
+    """The snapshots in the folder beside the database, newest first, known by their names. None is opened."""
+    found = []
+    for ending, kind in _ENDINGS.items():
+        for file in _files_of(path, ending):
+            when, _, applied = file.name.removeprefix(f"{_name_of(path)}.").removesuffix(ending).partition("Z.")
+            try:
+                taken_at = datetime.strptime(when, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+            except ValueError:  # a stranger's
+                continue
+            found.append(Snapshot(file, taken_at, file.stat().st_size, applied.replace("+", ", "), kind))  # type: ignore[arg-type]
+    return sorted(found, key=lambda snapshot: snapshot.taken_at, reverse=True)
+
+
+# --- taking ---------------------------------------------------------------------------------------------
+
+
+def _take(path: str, ending: str, records: Sequence[Record], now: datetime, stop: StopRequest) -> tuple[Path, bool]:
     folder = _folder_of(path)
-    final = folder / _file_name(path, records, now)
+    final = folder / _file_name(path, records, now, ending)
     temporary = final.with_name(final.name + _TEMPORARY)
     try:
+        made = not folder.exists()
         _make_empty(temporary)
-        for left in _automatic(path, _AUTOMATIC + _TEMPORARY):
-            if left != temporary:  # a killed process left it: who holds the write lock is alone here
-                _discard(left)
+        _discard_leftovers(path, but=temporary)
         source = sqlite3.connect(uri(path, "mode=ro"), timeout=SLICE, uri=True, isolation_level=None)
-        try:
-            _copy(source, temporary, stop)
-            _check(source, temporary)
-        finally:
-            source.close()
+        with contextlib.closing(source), Syncing(temporary) as syncing:
+            copy_database(source, temporary, stop, "taking a snapshot")
+            sound = sync_and_check(source, temporary, syncing, stop)
         os.chmod(temporary, os.stat(path).st_mode & 0o7777)
         os.replace(temporary, final)
-        _sync_folder(folder)
-    except (sqlite3.Error, OSError) as error:
-        discard_snapshot(temporary)
+        sync_folder(folder)
+        if made:
+            sync_folder(folder.parent)
+    except (sqlite3.Error, OSError, NoRoom) as error:
+        _discard_with_folder(temporary)
         raise SnapshotFailed(path, str(error)) from error
     except BaseException:
-        discard_snapshot(temporary)
+        _discard_with_folder(temporary)
         raise
-    return final
+    return final, sound
 
 
 def _folder_of(path: str) -> Path:
@@ -69,19 +168,19 @@ def _folder_of(path: str) -> Path:
 
 
 def _name_of(path: str) -> str:
-    return os.path.basename(path).removesuffix(".db")  # other endings stay: x.db and x.sqlite may be neighbours
+    return os.path.basename(path).removesuffix(".db")
 
 
-def _file_name(path: str, records: Sequence[Record], now: datetime) -> str:
+def _file_name(path: str, records: Sequence[Record], now: datetime, ending: str) -> str:
     """When it was taken and what was applied then, so that a folder listing tells which one to put back."""
     newest: dict[str, int] = {}
     for record in records:
         if record.pack:
             newest[record.pack] = max(record.version, newest.get(record.pack, 0))
     applied = "+".join(f"{pack}-{version}" for pack, version in sorted(newest.items())) or "untracked"
-    if len(applied) > 80:
+    if len(applied) > _LONGEST_LIST:
         applied = f"{len(newest)}-packs"
-    return f"{_name_of(path)}.{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.{applied}{_AUTOMATIC}"
+    return f"{_name_of(path)}.{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.{applied}{ending}"
 
 
 def _make_empty(target: Path) -> None:
@@ -94,79 +193,28 @@ def _make_empty(target: Path) -> None:
             return
 
 
-def _copy(source: sqlite3.Connection, target: Path, stop: StopRequest) -> None:
-    def look_up(_status: int, _remaining: int, _total: int) -> None:
-        if stop.asked():
-            raise Stopped
-
-    copy = sqlite3.connect(uri(os.fspath(target), "mode=rw"), timeout=SLICE, uri=True, isolation_level=None)
-    try:
-        copy.execute("PRAGMA synchronous=OFF")  # synced once, at the end
-        copy.execute("PRAGMA journal_mode=OFF")
-        source.execute("BEGIN")  # one read transaction, or a foreign write would start the copy over
-        source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
-        source.backup(copy, pages=_PAGES_A_STEP, progress=look_up, sleep=SLICE)
-        source.execute("ROLLBACK")
-    finally:
-        copy.close()
+def _discard_leftovers(path: str, *, but: Path) -> None:
+    """What killed processes left half-made is gone. Who holds the write lock is alone here."""
+    for left in _files_of(path, _TEMPORARY):
+        if left != but:
+            _discard(left)
 
 
-def _check(source: sqlite3.Connection, target: Path) -> None:
-    """
-    The copy is on disk and says the same as its source, or this raises. What is wrong with both is no difference.
-
-    Reading it back overlaps with the sync, on which the time is spent.
-    """
-    failures: list[OSError] = []
-    syncing = threading.Thread(target=_sync_file, args=(target, failures))
-    syncing.start()
-    try:
-        # Nobody else knows this file, so it needs no lock, no -wal and no -shm.
-        copy = sqlite3.connect(uri(os.fspath(target), "immutable=1"), timeout=SLICE, uri=True, isolation_level=None)
-        try:
-            for question in ("PRAGMA page_count", "PRAGMA freelist_count", "SELECT * FROM sqlite_master", "PRAGMA quick_check"):
-                answer = _answer(copy, question)
-                expected = [("ok",)] if question == "PRAGMA quick_check" else _answer(source, question)
-                if answer != expected and answer != _answer(source, question):
-                    raise sqlite3.DatabaseError(f"the copy differs from its source: {question} says {str(answer)[:80]}")
-        finally:
-            copy.close()
-    finally:
-        syncing.join()
-    if failures:
-        raise failures[0]
+def _is_of(path: str, name: str, ending: str) -> bool:
+    if not (is_snapshot_of(os.path.basename(path), name) and name.endswith(ending)):
+        return False
+    return ending != _BY_HAND or not name.endswith((_AUTOMATIC, _BEGUN))
 
 
-def _answer(connection: sqlite3.Connection, question: str) -> object:
-    try:
-        return connection.execute(question).fetchall()
-    except sqlite3.Error as error:  # a collation or module that only the application knows
-        return str(error)
+def _files_of(path: str, ending: str) -> list[Path]:
+    """The files of this database with that ending, oldest first."""
+    folder = _folder_of(path)
+    if not folder.is_dir():
+        return []
+    return [folder / name for name in sorted(os.listdir(folder)) if _is_of(path, name, ending)]
 
 
-def _sync_file(path: Path, failures: list[OSError]) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDWR)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        failures.append(error)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return  # Windows has no handle for this; NTFS keeps its own journal of names
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def discard_snapshot(snapshot: Path) -> None:
-    """The snapshot is gone, and the folder with it if that is empty now."""
+def _discard_with_folder(snapshot: Path) -> None:
     with contextlib.suppress(OSError):
         _discard(snapshot)
         snapshot.parent.rmdir()
@@ -177,14 +225,162 @@ def _discard(path: Path) -> None:
         path.unlink()
 
 
-def _automatic(path: str, ending: str) -> list[Path]:
-    """The automatic files of this database, oldest first; not those of a database whose name begins like its."""
-    begin = f"{_name_of(path)}."
-    names = [name for name in os.listdir(_folder_of(path)) if name.startswith(begin) and name.endswith(ending)]
-    return [_folder_of(path) / name for name in sorted(names) if _TIME.match(name, len(begin))]
+# --- putting back ---------------------------------------------------------------------------------------
 
 
-def prune_snapshots(path: str) -> None:
-    """Of the automatic snapshots of this database only the newest stay. Those taken by hand are not touched."""
-    for old in _automatic(path, _AUTOMATIC)[:-KEPT]:
-        _discard(old)
+class Restoring:
+    """
+    Putting a snapshot back into a database that others may have open.
+
+    The snapshot is copied into the live file by one transaction of SQLite's backup call: others see the old state or
+    the new one, and a kill leaves the old one (https://sqlite.org/backup.html). The file is never replaced.
+    """
+
+    def __init__(self, path: str, snapshot: str, *, lock_timeout: float, stop: StopRequest, waiting: Callable[[], None]) -> None:
+        self._path, self._snapshot, self._stop, self._waiting = path, snapshot, stop, waiting
+        self._lock_timeout = lock_timeout
+        self._deadline, self._told = 0.0, False
+        self.done = False
+        """Whether the database is the snapshot, whatever was raised after that."""
+
+    def check(self) -> None:
+        """
+        The snapshot can be read, and is a sound database.
+
+        Raises:
+            SnapshotUnusable: It is not.
+        """
+        if not os.path.isfile(self._snapshot):
+            raise SnapshotUnusable(self._snapshot, "there is no such file")
+        if os.path.exists(self._path) and os.path.samefile(self._snapshot, self._path):
+            raise SnapshotUnusable(self._snapshot, "it is the database itself")
+        try:
+            damage = read(self._snapshot, self._judge, lock_timeout=0.0)
+        except (DatabaseUnusable, LockTimeout) as error:
+            raise SnapshotUnusable(self._snapshot, getattr(error, "found", "somebody writes to it")) from error
+        except DatabaseInterrupted as error:
+            raise SnapshotUnusable(self._snapshot, "a process that changed it was interrupted and left a journal") from error
+        if damage:
+            raise SnapshotUnusable(self._snapshot, damage)
+
+    def _judge(self, connection: sqlite3.Connection) -> str:
+        if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
+            return "it holds nothing"
+        damage = find_damage(connection)
+        return f"it is damaged ({damage[:200]})" if damage else ""
+
+    def put_back(self, secure: Callable[[], None]) -> None:
+        """
+        The database is what the snapshot is. `secure` is called under the write lock, before the first change.
+
+        Raises:
+            SnapshotUnusable: The snapshot's pages do not fit into the database.
+            LockTimeout: Others kept the file locked; nothing was changed.
+            DatabaseUnusable: The file can't be opened or written; nothing was changed.
+            Stopped: The stop was asked for; nothing was changed.
+        """
+        self._deadline = time.monotonic() + self._lock_timeout
+        exists = os.path.exists(self._path)
+        try:
+            live = sqlite3.connect(
+                uri(self._path, "mode=rw" if exists else "mode=rwc"), timeout=SLICE, uri=True, isolation_level=None
+            )
+        except sqlite3.Error as error:
+            raise explained(error, self._path) from error
+        try:
+            self._put_back_into(live, secure)
+        except sqlite3.Error as error:
+            raise explained(error, self._path) from error
+        finally:
+            live.close()
+        if not exists:
+            os.chmod(self._path, os.stat(self._snapshot).st_mode & 0o7777)
+
+    def _put_back_into(self, live: sqlite3.Connection, secure: Callable[[], None]) -> None:
+        self._patiently(lambda: live.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall())
+        in_wal = live.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        page_size = live.execute("PRAGMA page_size").fetchone()[0]
+        live.execute("PRAGMA synchronous=EXTRA")
+        live.execute("PRAGMA fullfsync=ON")
+        if in_wal:
+            live.execute("PRAGMA wal_autocheckpoint=0")  # whoever replicates the WAL wants to do that himself
+        with contextlib.ExitStack() as around:
+            source = self._source(around, in_wal=in_wal)  # first, or `secure` could take it away
+            if not in_wal:
+                self._patiently(lambda: live.execute("BEGIN IMMEDIATE"))
+                # The lock then outlives the transaction under which `secure` looks: nobody writes in between. Not before
+                # it is there, or a failed attempt would keep a lock that the writer waits for.
+                live.execute("PRAGMA locking_mode=EXCLUSIVE")
+                secure()
+                self._patiently(lambda: live.execute("COMMIT"))
+            pages = source.execute("PRAGMA page_count").fetchone()[0]
+            if in_wal and source.execute("PRAGMA page_size").fetchone()[0] != page_size:
+                raise SnapshotUnusable(
+                    self._snapshot,
+                    f"its pages are not of {page_size} bytes, and a database in WAL mode can't take others",
+                )
+            secured = not in_wal
+
+            def look_up(status: int, remaining: int, total: int) -> None:
+                nonlocal secured
+                if status == sqlite3.SQLITE_DONE:
+                    self.done = True
+                elif status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                    self._be_patient()
+                    return
+                elif status != sqlite3.SQLITE_OK:
+                    return  # Python raises it
+                elif self._stop.asked():
+                    raise Stopped
+                if not secured:  # the first pages hold the write lock, and nobody can see them yet
+                    secured = True
+                    secure()
+                tell_phase("putting the snapshot back", total - remaining, total)
+
+            # In WAL the last step commits, so that the first must not be the last.
+            source.backup(live, pages=min(PAGES_A_STEP, pages - 1) if in_wal else PAGES_A_STEP, progress=look_up, sleep=SLICE)
+            self.done = True
+            for question in () if in_wal else ("PRAGMA page_count", "SELECT * FROM sqlite_master"):
+                if live.execute(question).fetchall() != source.execute(question).fetchall():
+                    raise sqlite3.DatabaseError(f"the database differs from the snapshot that was put back: {question}")
+
+    def _source(self, around: contextlib.ExitStack, *, in_wal: bool) -> sqlite3.Connection:
+        """The snapshot to read from: itself, or a copy of it where its shape would change the database's own."""
+        with contextlib.closing(open_at_rest(Path(self._snapshot))) as source:
+            small = in_wal and source.execute("PRAGMA page_count").fetchone()[0] < 2
+        beside = any(os.path.exists(self._snapshot + ending) for ending in ("-wal", "-journal"))
+        if not (small or beside or is_in_wal_mode(self._snapshot)):
+            return around.enter_context(contextlib.closing(open_at_rest(Path(self._snapshot))))
+        try:
+            copy = around.enter_context(scratch_copy(self._snapshot, lock_timeout=self._lock_timeout, stop=self._stop))
+        except RehearsalFailed as error:
+            advice = "Make room, or give write access to the folder of the snapshot."
+            raise DatabaseUnusable(self._path, f"a copy of the snapshot is needed first ({error.found})", advice) from error
+        with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode=DELETE")
+            if small:
+                connection.executescript("CREATE TABLE filler (a); DROP TABLE filler;")
+        return around.enter_context(contextlib.closing(open_at_rest(Path(copy))))
+
+    def _patiently(self, attempt: Callable[[], object]) -> None:
+        while True:
+            try:
+                attempt()
+            except sqlite3.Error as error:
+                if not is_busy(error):
+                    raise
+                self._be_patient()
+            else:
+                return
+
+    def _be_patient(self) -> None:
+        """Somebody was in the way: once more, unless it has been too long."""
+        if self._stop.asked():
+            raise Stopped
+        if time.monotonic() >= self._deadline:
+            holders = list(dict.fromkeys([*who_holds(self._path), *who_holds(self._path, reading=True)]))
+            advice = "Nothing was changed; close the program that uses it, or wait longer."
+            raise LockTimeout(self._path, self._lock_timeout, "waiting to put a snapshot back into", advice, holders)
+        if not self._told:
+            self._told = True
+            self._waiting()

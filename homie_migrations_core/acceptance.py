@@ -1,0 +1,72 @@
+"""
+What the author of a migration says in its file about findings: that one is meant, and why.
+
+    # accepts drops_data: the column was never filled          (in a .py file)
+    -- accepts drops_data: the column was never filled         (in a .sql file)
+
+Comments are no part of the checksum, so this can be said after the release, too.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from homie_migrations_core.model import Migration
+
+_ACCEPTS = re.compile(r"accepts\s+(?P<code>\w+)\s*(?P<colon>:)?\s*(?P<reason>.*)", re.DOTALL)
+_SQL_COMMENT = re.compile(
+    r"""'(?:[^']|'')*'?|"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\[[^\]]*\]?|/\*.*?(?:\*/|\Z)|--(?P<comment>[^\n]*)""", re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptances:
+    """What one migration's files accept."""
+
+    reasons: dict[str, str]
+    """By code."""
+    problems: tuple[str, ...] = ()
+    """What was meant as an acceptance and is none, as sentences."""
+
+
+def read_acceptances(migration: Migration, codes: Collection[str]) -> Acceptances:
+    """The findings, of those that have one of these `codes`, which the migration's file and its rollback script accept."""
+    reasons: dict[str, str] = {}
+    problems: list[str] = []
+    files = [(migration.path.name, migration.content)]
+    if migration.rollback_path is not None:
+        files.append((migration.rollback_path.name, migration.rollback_content))
+    for name, content in files:
+        for line, comment in _comments(name, content):
+            found = _ACCEPTS.fullmatch(comment.strip())
+            if found is None:
+                continue
+            code, reason = found["code"], found["reason"].strip()
+            if not found["colon"] and (reason or code not in codes):
+                continue  # an ordinary sentence
+            if code not in codes:
+                problems.append(f"{name}, line {line}, accepts {code}, and there is no such finding that could be accepted")
+            elif not reason:
+                problems.append(f"{name}, line {line}, accepts {code} without a reason")
+            else:
+                reasons.setdefault(code, reason)
+    return Acceptances(reasons, tuple(problems))
+
+
+def _comments(name: str, content: bytes) -> Iterator[tuple[int, str]]:
+    if name.endswith(".sql"):
+        text = content.decode("utf-8-sig", "replace")
+        for found in _SQL_COMMENT.finditer(text):
+            if found["comment"] is not None:
+                yield text.count("\n", 0, found.start()) + 1, found["comment"]
+        return
+    try:
+        for token in tokenize.tokenize(io.BytesIO(content).readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string.lstrip("#")
+    except (SyntaxError, tokenize.TokenError, UnicodeDecodeError):
+        return  # the file rules say what is wrong with it

@@ -1,0 +1,100 @@
+"""
+A schema as a Mermaid entity-relationship diagram (https://mermaid.js.org/syntax/entityRelationshipDiagram.html).
+"""
+
+from __future__ import annotations
+
+import re
+
+from homie_migrations_core.sqlite.schema import Schema, SchemaObject, fold
+
+_NAME = r'("(?:[^"]|"")+"|[^\s(,)]+)'
+_LIST = r'\(((?:"(?:[^"]|"")*"|[^")])*)\)'
+_TEXT = re.compile(r"'(?:[^']|'')*'")
+_FIRST_CLAUSE = re.compile(
+    r'("(?:[^"]|"")*")|\s*\b(?:CONSTRAINT|PRIMARY|NOT|NULL|UNIQUE|CHECK|DEFAULT|COLLATE|REFERENCES|GENERATED|AS)\b'
+)
+# Words that Mermaid takes for something else where the name of a table is to stand.
+_TAKEN = frozenset(
+    "one many to only zero optionally end style class classdef subgraph acctitle accdescr erdiagram title u o direction "
+    "default".split()
+)
+
+
+def diagram(schema: Schema) -> str:
+    """Every table with its columns, and a line for each reference from one to another."""
+    tables = [each for key, each in sorted(schema.items()) if key[0] == "table"]
+    names: dict[str, str] = {}
+    for table in tables:
+        _give_name(table.name, names)
+    lines = ["erDiagram"]
+    references = []
+    for table in tables:
+        keys = _references(table)
+        primary, foreign = _primary(table), {column for columns, _ in keys for column in columns}
+        lines.append(f"    {names[fold(table.name)]} {{")
+        for column in table.columns:
+            name = fold(column.name)
+            marks = [mark for mark, own in (("PK", primary), ("FK", foreign)) if name in own]
+            lines.append(f"        {_word(_type(column.words)) or 'ANY'} {_word(column.name)}{' ' * bool(marks)}{', '.join(marks)}")
+        lines.append("    }")
+        spelt = {fold(column.name): column for column in table.columns}
+        for columns, parent in keys:
+            there = [spelt[column] for column in columns if column in spelt]
+            one = "||" if there and all("NOT NULL" in _TEXT.sub("", column.words) for column in there) else "o|"
+            label = re.sub(r"[\x00-\x1f]", " ", ", ".join(column.name for column in there)).replace('"', "'")
+            references.append(f'    {names[fold(table.name)]} }}o--{one} {_give_name(parent, names)} : "{label}"')
+    return "\n".join(lines + references)
+
+
+def _give_name(name: str, names: dict[str, str]) -> str:
+    """How a table is called in the diagram: as it is, in quotes if need be, and never like another one."""
+    if fold(name) not in names:
+        shown = name
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_\-]*", name) or name.lower() in _TAKEN:
+            shown = '"' + re.sub(r'["%\\\x00-\x1f]', "_", name) + '"'
+        while shown in names.values():
+            shown = f'"{shown.strip(chr(34))}_"'
+        names[fold(name)] = shown
+    return names[fold(name)]
+
+
+def _word(text: str) -> str:
+    """A word that may stand for a column or a type."""
+    word = re.sub(r"[^A-Za-z0-9_\-()\[\]]+", "_", text)
+    return f"_{word}" if word and (not re.match("[A-Za-z_]", word) or re.match(r"(?:pk|fk|uk)\b", word, re.IGNORECASE)) else word
+
+
+def _type(words: str) -> str:
+    """The type that a column was given: what stands before its first clause."""
+    for found in _FIRST_CLAUSE.finditer(words):
+        if found[1] is None:
+            return words[: found.start()].strip()
+    return words.strip()
+
+
+def _primary(table: SchemaObject) -> set[str]:
+    own = {fold(each.name) for each in table.columns if "PRIMARY KEY" in _TEXT.sub("", each.words)}
+    for text in table.constraints:
+        if found := re.search(rf"PRIMARY KEY {_LIST}", _TEXT.sub("", text)):
+            own.update(_names(found[1]))
+    return own
+
+
+def _references(table: SchemaObject) -> list[tuple[list[str], str]]:
+    """The columns, and the table that they refer to, of each foreign key."""
+    own = ((column, re.search(rf"REFERENCES {_NAME}", _TEXT.sub("", column.words))) for column in table.columns)
+    keys = (re.search(rf"FOREIGN KEY {_LIST} REFERENCES {_NAME}", _TEXT.sub("", text)) for text in table.constraints)
+    return [
+        *(([fold(column.name)], _plain(parent[1])) for column, parent in own if parent),
+        *((_names(key[1]), _plain(key[2])) for key in keys if key),
+    ]
+
+
+def _names(text: str) -> list[str]:
+    """The columns of a list, without what says how they are sorted."""
+    return [_plain(found[1]) for found in re.finditer(rf"(?:^|,)\s*{_NAME}(?:[^\",]|\"(?:[^\"]|\"\")*\")*", text)]
+
+
+def _plain(name: str) -> str:
+    return fold(name[1:-1].replace('""', '"') if name.startswith('"') else name)

@@ -1,0 +1,212 @@
+"""
+Copying a database through SQLite's own backup call (https://sqlite.org/backup.html), and looking at the copy.
+
+Never copies the file by other means, and knows nothing of what the copy is for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+from homie_migrations_core.naming import size_in_words
+from homie_migrations_core.progress import tell_phase
+from homie_migrations_core.sqlite.database import SLICE, uri
+from homie_migrations_core.sqlite.integrity import only_the_application_knows
+from homie_migrations_core.stopping import Stopped, StopRequest
+
+PAGES_A_STEP = 2_000
+"""How many pages are copied between two looks at whether to stop."""
+_BETWEEN_SYNCS = 0.1  # seconds
+# What quick_check finds in the rows of a sound file; the rest of its findings is damage.
+_ABOUT_ROWS = ("CHECK constraint failed", "NULL value in", "TEXT value in", "NUMERIC value in", "non-")
+
+
+class NoRoom(Exception):
+    """There is less free space than the copy needs."""
+
+
+def copy_database(source: sqlite3.Connection, target: Path, stop: StopRequest, doing: str = "") -> None:
+    """
+    The state of `source` at this moment is in `target`, an empty file, not yet on disk for sure.
+
+    Who listens to phases hears how far it is, if it is `doing` anything of note. `source` must not be in a transaction.
+
+    Raises:
+        Stopped: `stop` asked for it.
+        NoRoom, sqlite3.Error, OSError: It could not be copied.
+    """
+
+    def look_up(_status: int, remaining: int, total: int) -> None:
+        if stop.asked():
+            raise Stopped
+        if doing:
+            tell_phase(doing, total - remaining, total)
+
+    source.execute("BEGIN")  # one read transaction, or a foreign write would start the copy over
+    try:
+        needed = size_of(source)
+        if (free := shutil.disk_usage(target.parent).free) < needed:
+            raise NoRoom(f"{size_in_words(needed)} are needed in {target.parent}, and {size_in_words(free)} are free")
+        copy = sqlite3.connect(uri(os.fspath(target), "mode=rw"), timeout=SLICE, uri=True, isolation_level=None)
+        try:
+            copy.execute("PRAGMA synchronous=OFF")  # synced once, at the end, if at all
+            copy.execute("PRAGMA journal_mode=OFF")
+            source.backup(copy, pages=PAGES_A_STEP, progress=look_up, sleep=SLICE)
+        except sqlite3.OperationalError as error:
+            if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF != sqlite3.SQLITE_FULL:
+                raise
+            raise NoRoom(f"the disk of {target.parent} is full") from error
+        finally:
+            copy.close()
+    finally:
+        if source.in_transaction:
+            source.execute("ROLLBACK")
+
+
+def size_of(connection: sqlite3.Connection) -> int:
+    """The bytes of a database's pages, those in its WAL included."""
+    pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    return int(pages) * int(size)
+
+
+class Syncing:
+    """
+    Puts a file on disk from a thread of its own while it is written, so that little is left to do at the end.
+
+    Use it as a context manager. What fails is kept, because a file system tells of a failed sync only once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._over = threading.Event()
+        self._failure: OSError | None = None
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._descriptor = os.open(self._path, os.O_RDWR)
+        with contextlib.suppress(RuntimeError):  # the system has no thread left: then all of it is done at the end
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+        os.close(self._descriptor)
+
+    def _end(self) -> None:
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _work(self) -> None:
+        while not self._over.wait(_BETWEEN_SYNCS):
+            self._sync()
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            self._failure = self._failure or error
+
+    def finish(self) -> OSError | None:
+        """Everything that was written is on disk, or why not. May be called from any thread."""
+        self._end()
+        self._sync()
+        return self._failure
+
+
+def sync_and_check(source: sqlite3.Connection, target: Path, syncing: Syncing, stop: StopRequest) -> bool:
+    """
+    The copy is on disk and says the same as its source, or this raises. Whether both are sound comes back.
+
+    What is wrong with both is no difference. Reading it back overlaps with the sync.
+
+    Raises:
+        Stopped: `stop` asked for it.
+        sqlite3.Error, OSError: It differs, or could not be written.
+    """
+    # Nobody else knows this file, so it needs no lock, no -wal and no -shm.
+    with contextlib.closing(open_at_rest(target)) as copy:
+        for question in ("PRAGMA page_count", "PRAGMA freelist_count", "SELECT * FROM sqlite_master"):
+            if (answer := _answer(copy, question)) != _answer(source, question):
+                raise sqlite3.DatabaseError(f"the copy differs from its source: {question} says {str(answer)[:80]}")
+        failure, damage = side_by_side(stop, [syncing.finish, lambda: find_damage(copy)], copy.interrupt)
+        if damage and find_damage(source) != damage:
+            raise sqlite3.DatabaseError(f"the copy differs from its source: {str(damage)[:200]}")
+    if isinstance(failure, OSError):
+        raise failure
+    return not damage
+
+
+def side_by_side(stop: StopRequest, jobs: Sequence[Callable[[], object]], interrupt: Callable[[], None]) -> list[object]:
+    """
+    What the jobs return, each in a thread of its own, so that a signal finds this one awake.
+
+    They must not raise. All but the first are waited for in any case, after `interrupt` if need be.
+
+    Raises:
+        Stopped: `stop` asked for it.
+    """
+    results: list[object] = [None] * len(jobs)
+
+    def work(number: int) -> None:
+        results[number] = jobs[number]()
+
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(jobs))]
+    for number, thread in enumerate(threads):
+        try:
+            thread.start()
+        except RuntimeError:  # the system has none left: then one after the other
+            work(number)
+    try:
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(SLICE)
+                if stop.asked():
+                    raise Stopped
+    finally:
+        for thread in threads[1:]:
+            if thread.is_alive():
+                interrupt()
+                thread.join()
+    return results
+
+
+def open_at_rest(path: Path) -> sqlite3.Connection:
+    """A connection to a file that nobody writes to: without a lock, and without a file beside it. For any thread."""
+    return sqlite3.connect(
+        uri(os.fspath(path), "mode=ro&immutable=1"), timeout=SLICE, uri=True, isolation_level=None, check_same_thread=False
+    )
+
+
+def find_damage(connection: sqlite3.Connection) -> str:
+    """What is wrong with the file itself, in SQLite's words; not with its rows, nor what only the application knows."""
+    try:
+        found = [str(row[0]) for row in connection.execute("PRAGMA quick_check").fetchall()]
+    except sqlite3.Error as error:
+        return "" if only_the_application_knows(error) else str(error)
+    return "; ".join(each for each in found if each != "ok" and not each.startswith(_ABOUT_ROWS))
+
+
+def _answer(connection: sqlite3.Connection, question: str) -> object:
+    try:
+        return connection.execute(question).fetchall()
+    except sqlite3.Error as error:
+        return str(error)
+
+
+def sync_folder(folder: Path) -> None:
+    """The names in the folder are on disk."""
+    if os.name == "nt":
+        return  # Windows has no handle for this; NTFS keeps its own journal of names
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

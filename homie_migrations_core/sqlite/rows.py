@@ -1,0 +1,43 @@
+"""
+How many rows there are. Counts only; says nothing of what they mean.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+
+from homie_migrations_core.sqlite.guard import TRACKING_TABLE, GuardedConnection, quoted
+
+
+def tables_of(connection: sqlite3.Connection) -> list[str]:
+    """The tables that hold somebody's rows: no shadow tables, and not the runner's own."""
+    speak = connection.speak if isinstance(connection, GuardedConnection) else connection.execute
+    try:
+        found = speak("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual')").fetchall()
+    except sqlite3.OperationalError:  # a SQLite before 3.37
+        found = speak("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall()
+    names = sorted(str(name) for (name,) in found)
+    return [name for name in names if not name.lower().startswith(("sqlite_", "_litestream_")) and name.lower() != TRACKING_TABLE]
+
+
+def count_rows(connection: sqlite3.Connection, tables: Iterable[str]) -> dict[str, int]:
+    """The number of rows of each table that can be read: not of a virtual one whose module only the application has."""
+    speak = connection.speak if isinstance(connection, GuardedConnection) else connection.execute
+    counts = {}
+    for table in tables:
+        try:
+            counts[table] = int(speak(f"SELECT count(*) FROM main.{quoted(table)}").fetchone()[0])
+        except sqlite3.OperationalError:
+            continue
+    return counts
+
+
+def count_all_values(connection: sqlite3.Connection, columns: Mapping[str, Iterable[str]]) -> list[tuple[str, str, int]]:
+    """Of these columns of each table, those that have values which are not NULL, and how many."""
+    found = []
+    for table, names in columns.items():
+        counts = ", ".join(f"count({quoted(name)})" for name in names)
+        row = connection.execute(f"SELECT {counts} FROM main.{quoted(table)}").fetchone()
+        found += [(table, name, count) for name, count in zip(names, row, strict=True) if count]
+    return found

@@ -1,0 +1,103 @@
+"""
+The N-th thing that a run does fails, or is the last one it does.
+
+For a process of its own, because what is replaced here stays replaced.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+CALLS = ("replace", "fsync", "open", "unlink", "chmod", "mkdir", "rmdir")
+"""The calls with which a snapshot is made, besides SQLite's own."""
+
+
+class Interference:
+    """
+    Counts the moments of a run, those with `only` in their words, and strikes at one of them: before or `after` it.
+
+    A moment is a statement of the runner, a connection, one step of a copy, or one of `CALLS`. The commit points
+    of an author are none: there may be hundreds, and one is like the other.
+    """
+
+    def __init__(self, *, at: int, exits: bool, after: bool, only: str = "") -> None:
+        self._at, self._exits, self._after, self._only = at, exits, after, only
+        self._numbers = itertools.count(1)
+        self.struck: str | None = None
+
+    def begin(self) -> None:
+        from homie_migrations_core.sqlite import copying
+        from homie_migrations_core.sqlite.guard import GuardedConnection
+
+        copying.PAGES_A_STEP = 10
+        moment = self._moment
+        speak, connect = GuardedConnection.speak, sqlite3.connect
+
+        def counted_speak(connection: GuardedConnection, sql: str, parameters: Any = ()) -> Any:
+            if "_homie_since_commit" in sql:
+                return speak(connection, sql, parameters)
+            return moment(sql, _broken_disk, lambda: speak(connection, sql, parameters))
+
+        class Counted(sqlite3.Connection):
+            def execute(self, sql: str, *arguments: Any) -> Any:
+                return moment(f"beside it: {sql}", _broken_disk, lambda: super(Counted, self).execute(sql, *arguments))
+
+            def backup(self, target: sqlite3.Connection, *, pages: int, progress: Any, sleep: float) -> None:
+                def counted_progress(*state: int) -> None:
+                    moment("a step of the copy", _broken_disk, lambda: progress(*state))
+
+                super().backup(target, pages=pages, progress=counted_progress, sleep=sleep)
+
+        def counted_connect(*arguments: Any, factory: Any = Counted, **options: Any) -> Any:
+            return moment("connect", _not_there, lambda: connect(*arguments, factory=factory, **options))
+
+        GuardedConnection.speak = counted_speak  # type: ignore[assignment,method-assign]
+        sqlite3.connect = counted_connect
+        for name in CALLS:
+            setattr(os, name, self._counted_call(name, getattr(os, name)))
+
+    def _counted_call(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any, **options: Any) -> Any:
+            return self._moment(f"os.{name}", _broken_file, lambda: call(*arguments, **options))
+
+        return counted
+
+    def _moment(self, what: str, failure: Callable[[], Exception], do: Callable[[], Any]) -> Any:
+        if self._only not in what or next(self._numbers) != self._at:
+            return do()
+        self.struck = what
+        if self._after:
+            try:
+                done = do()
+            except Exception:
+                if not self._exits:
+                    raise
+                os._exit(9)
+            if isinstance(done, sqlite3.Connection):  # whoever hears of a failure has nothing to close
+                done.close()
+            elif what == "os.open":
+                os.close(done)
+        if self._exits:
+            os._exit(9)
+        raise failure()
+
+
+def _broken_disk() -> Exception:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_IOERR_WRITE, "SQLITE_IOERR_WRITE"
+    return error
+
+
+def _not_there() -> Exception:
+    error = sqlite3.OperationalError("unable to open database file")
+    error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_CANTOPEN, "SQLITE_CANTOPEN"
+    return error
+
+
+def _broken_file() -> Exception:
+    return OSError(errno.EIO, os.strerror(errno.EIO))

@@ -1,0 +1,202 @@
+"""`check`: what an author and CI see of it."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+from helpers import creates, python_migration, write_pack
+
+
+NOTES = creates(1, "notes")
+DROPS = python_migration(2, "conn.execute('ALTER TABLE notes DROP COLUMN text')")
+
+
+@pytest.fixture
+def folder(tmp_path: Path):
+    """A folder of migrations that is called `notes`."""
+
+    def write(**files: str) -> Path:
+        write_pack(tmp_path / "notes" / "migrations", "notes", {name.replace("__", "."): text for name, text in files.items()})
+        return tmp_path / "notes" / "migrations"
+
+    return write
+
+
+def test_a_folder_in_order_passes_without_a_database(homie, folder, tmp_path: Path):
+    said = homie("check", "--dir", folder(**{"001_notes.py": NOTES}))
+    assert said == (said.__class__)(0, "notes: 1 migration, 0 findings\n", "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes"]
+
+
+def test_a_finding_is_told_with_its_code_and_what_to_do_and_ends_with_4(homie, folder):
+    said = homie("check", "--dir", folder(**{"001_notes.py": NOTES, "002_drop.py": DROPS}))
+    assert said.code == 4
+    assert said.out == (
+        "notes: 2 migrations, 1 finding\n"
+        "  drops_data: notes:002_drop drops notes.text, which held 20 values; they are nowhere else.\n"
+        "    Move the data first, or accept that it goes, with the reason.\n"
+        "  note: notes:002_drop can't be rolled back, so only applying it was tried\n"
+    )
+
+
+def test_an_accepted_finding_is_told_as_such_and_ends_with_0(homie, folder):
+    said = homie("check", "--dir", folder(**{"001_notes.py": NOTES, "002_drop.py": f"# accepts drops_data: never used\n{DROPS}"}))
+    assert said.code == 0
+    assert said.out.startswith(
+        "notes: 2 migrations, 0 findings, 1 accepted\n  accepted, drops_data: notes:002_drop drops notes.text"
+    )
+    assert "    The reason given: never used\n" in said.out
+
+
+def test_the_json_document_has_everything(homie, folder):
+    said = homie("check", "--json", "--dir", folder(**{"001_notes.py": NOTES, "002_drop.py": DROPS}))
+    assert said.code == 4
+    assert said.json == {
+        "databases": [],
+        "broken": [],
+        "error": None,
+        "packs": [
+            {
+                "name": "notes",
+                "migrations": ["notes:001_notes", "notes:002_drop"],
+                "findings": [
+                    {
+                        "code": "drops_data",
+                        "subject": "notes:002_drop",
+                        "pack": "notes",
+                        "message": "notes:002_drop drops notes.text, which held 20 values; they are nowhere else.",
+                        "advice": "Move the data first, or accept that it goes, with the reason.",
+                        "accepted": None,
+                    }
+                ],
+                "notes": ["notes:002_drop can't be rolled back, so only applying it was tried"],
+            }
+        ],
+    }
+
+
+def test_what_a_migration_prints_is_no_part_of_the_json(homie, folder):
+    noisy = python_migration(1, "print('hello')", rollback="pass")
+    said = homie("check", "--json", "--dir", folder(**{"001_noisy.py": noisy}))
+    assert said.json["packs"][0]["findings"] == []
+
+
+def test_quiet_says_it_with_the_exit_code_alone(homie, folder):
+    said = homie("check", "-q", "--dir", folder(**{"001_notes.py": NOTES, "002_drop.py": DROPS}))
+    assert (said.code, said.out, said.err) == (4, "", "")
+
+
+def test_verbose_names_what_was_checked(homie, folder):
+    said = homie("check", "-v", "--dir", folder(**{"001_notes.py": NOTES}))
+    assert said.out == "notes: 1 migration, 0 findings\n  checked notes:001_notes\n"
+
+
+def test_broken_file_rules_of_a_folder_are_findings(homie, folder):
+    said = homie("check", "--dir", folder(**{"001_notes.py": NOTES, "Wrong.py": ""}))
+    assert said.code == 4
+    assert "  file_rules: Wrong.py is not named by the rule" in said.out
+
+
+# --- installed packs ----------------------------------------------------------------------------------------------------
+
+
+def test_without_a_name_every_installed_pack_is_checked(homie, installed):
+    installed.pack("p", {"001_a.py": creates(1, "a")})
+    installed.pack("q", {"001_b.py": creates(1, "b"), "002_drop.py": python_migration(2, "conn.execute('DROP TABLE b')")})
+    said = homie("check")
+    assert said.code == 4
+    heads = [line for line in said.out.splitlines() if not line.startswith(" ")]
+    assert heads == ["file_organizer: 1 migration, 0 findings", "p: 1 migration, 0 findings", "q: 2 migrations, 1 finding"]
+
+
+@pytest.mark.parametrize("arguments", [("p",), ("--pack", "p"), ("p", "--pack", "p")])
+def test_a_named_pack_is_checked_alone(homie, installed, arguments):
+    installed.pack("p", {"001_a.py": creates(1, "a")})
+    installed.pack("q", {"Wrong.py": ""})
+    installed.distribution("broken-dist", {"broken_plugin": "1 / 0"}, {"broken": "broken_plugin"})
+    assert homie("check", *arguments) == homie("check", "p")
+    said = homie("check", *arguments)
+    assert (said.code, said.out, said.err) == (0, "p: 1 migration, 0 findings\n", "")
+
+
+def test_an_installed_pack_with_a_wrong_file_is_a_finding_and_the_others_are_checked(homie, installed):
+    installed.nothing_else()
+    installed.pack("p", {"001_a.py": creates(1, "a")})
+    installed.pack("q", {"Wrong.py": ""})
+    for arguments in ((), ("q",)):
+        said = homie("check", *arguments)
+        assert said.code == 4
+        assert "q: 0 migrations, 1 finding\n  file_rules: Wrong.py is not named by the rule" in said.out
+        assert said.err == ""
+
+
+def test_an_entry_point_that_can_not_be_loaded_is_broken_and_the_others_are_checked(homie, installed):
+    installed.nothing_else()
+    installed.pack("p", {"001_a.py": creates(1, "a")})
+    installed.distribution("broken-dist", {"broken_plugin": "1 / 0"}, {"broken": "broken_plugin"})
+    said = homie("check")
+    assert said.code == 1
+    assert said.out == "p: 1 migration, 0 findings\n"
+    assert "Broken: entry point broken of broken-dist: it can't be loaded (ZeroDivisionError" in said.err
+
+
+def test_a_name_that_two_distributions_claim_is_broken(homie, installed):
+    installed.nothing_else()
+    installed.pack("p", {"001_a.py": creates(1, "a")})
+    installed.pack("p", {"001_a.py": creates(1, "a")}, distribution="other-dist")
+    said = homie("check", "p")
+    assert said.code == 1
+    assert "the pack p is registered more than once" in said.err
+
+
+def test_an_unknown_pack_is_a_usage_error(homie, installed):
+    installed.pack("p", {"001_a.py": creates(1, "a")})
+    said = homie("check", "nope")
+    assert said.code == 2
+    assert "there is no pack 'nope'; the packs installed are file_organizer, p" in said.err
+    assert homie("check", "nope", "--json").json["error"]["code"] == "unknown_pack"
+
+
+def test_with_nothing_installed_there_is_nothing_to_check(homie, installed):
+    installed.nothing_else()
+    assert homie("check").code == 2
+
+
+def test_packs_of_the_same_database_are_there_for_each_other(homie, installed):
+    installed.pack("p", {"001_users.py": creates(1, "users")}, database="shared.db")
+    uses = python_migration(
+        1,
+        "conn.execute('CREATE TABLE notes (id INTEGER PRIMARY KEY, owner INTEGER REFERENCES users (id))')",
+        rollback="conn.execute('DROP TABLE notes')",
+        requires=("p:1",),
+    )
+    installed.pack("q", {"001_notes.py": uses}, database="shared.db")
+    installed.pack("r", {"001_users.py": creates(1, "users")}, database="another.db")
+    said = homie("check", "p", "q", "r")
+    assert (said.code, said.err) == (0, "")
+
+
+def test_a_folder_gets_the_installed_packs_that_it_requires(homie, installed, folder):
+    installed.pack("p", {"001_users.py": creates(1, "users", requires=("q:1",))})
+    installed.pack("q", {"001_more.py": creates(1, "more")})
+    installed.pack("r", {"001_clashes.py": creates(1, "notes")})
+    assert homie("check", "--dir", folder(**{"001_notes.py": creates(1, "notes", requires=("p:1",))})).code == 0
+
+
+def test_several_names_for_one_folder_are_a_usage_error(homie, folder):
+    assert homie("check", "--dir", folder(**{"001_notes.py": NOTES}), "a", "b").code == 2
+    assert homie("check", "--dir", folder(), "a").out == "a: 1 migration, 0 findings\n"
+    assert homie("check", "--dir", "nowhere").code == 2
+
+
+def test_ctrl_c_ends_it(started, folder, tmp_path: Path):
+    begun = tmp_path / "begun"
+    body = f"from pathlib import Path\nPath({str(begun)!r}).touch()\nwhile True:\n    conn.execute('SELECT 1')"
+    process = started("check", "--dir", folder(**{"001_slow.py": python_migration(1, body)}))
+    while not begun.exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert "Stopped on request" in process.communicate()[1]
