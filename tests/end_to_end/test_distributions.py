@@ -189,7 +189,9 @@ def test_the_core_needs_four_distributions_and_names_no_pack(core: Built):
     assert not [each for each in metadata.get_all("Requires-Dist", []) if "file" in each and "organizer" in each]
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
-    assert core.metadata("entry_points.txt").split() == ["[console_scripts]", "homie", "=", "homie_migrations_core.cli.entry:main"]
+    scripts = ["[console_scripts]", "homie", "=", "homie_migrations_core.cli.entry:main"]
+    plugin = ["[pytest11]", "homie_migrations", "=", "homie_migrations_core.testing"]
+    assert core.metadata("entry_points.txt").split() == scripts + plugin
 
 
 def test_the_pack_depends_on_the_core_by_a_range_of_versions(organizer: Built):
