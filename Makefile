@@ -11,7 +11,7 @@ run: .venv/run      ## migrate an example database in ./.homie-data and show whe
 	$(BIN)/homie migrations status
 
 test: .venv/test    ## the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: .venv/test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
