@@ -7,12 +7,12 @@ Loads one file when its time comes, from the very bytes that were checked. Never
 from __future__ import annotations
 
 import ast
-import importlib.util
 import os
 import sys
 import tokenize
 import types
 from collections.abc import Callable, Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -236,9 +236,11 @@ def load(migration: Migration, package: str | None) -> Loaded:
         BaseException: Whatever the file itself raises.
     """
     name = f"{package}.{migration.name}" if package else f"_homie_{migration.pack}_{migration.name}"
-    spec = importlib.util.spec_from_file_location(name, migration.path)
-    module = importlib.util.module_from_spec(spec) if spec else types.ModuleType(name)
-    module.__package__ = package or ""
+    # As importlib would make it, at a tenth of the price; there is no loader, because nothing is read again.
+    module = types.ModuleType(name)
+    module.__spec__ = ModuleSpec(name, None, origin=str(migration.path))
+    module.__spec__.has_location = True
+    module.__file__, module.__package__ = str(migration.path), package or ""
     before = sys.modules.get(name)
     sys.modules[name] = module  # dataclasses and pickling look their module up while it runs
     try:

@@ -423,13 +423,10 @@ class MigrationRunner:
         path = str(self.path)
         if not os.path.exists(self.path):
             raise DatabaseNotReachable(path, "there is no such file", "Check the path.")
-        tracking = self._look(repairing=True)
-        found = self._read_packs()
         writer = Writer(path, lock_timeout=self._lock_timeout, stop=self._stop, waiting=lambda: tell_waiting(path), create=False)
         try:
             writer.begin()
-            tracking = read(path, read_tracking, lock_timeout=self._lock_timeout, stop=self._stop)
-            self.snapshot = take_by_hand(path, self._attributed(tracking, found)[0], datetime.now(UTC), self._stop)
+            self.snapshot = take_by_hand(path, self._whatever_is_recorded()[0], datetime.now(UTC), self._stop)
         except Stopped as error:
             raise RunStopped(path) from error
         finally:
@@ -499,12 +496,15 @@ class MigrationRunner:
         path, source = str(self.path), os.path.abspath(snapshot)
         Restoring(path, source, lock_timeout=self._lock_timeout, stop=self._stop, waiting=lambda: None).check()
         found = self._read_packs()
-        then = self._attributed(read(source, read_tracking, lock_timeout=self._lock_timeout), found)[0]
-        rows_then = read(source, lambda c: count_rows(c, tables_of(c)), lock_timeout=self._lock_timeout, stop=self._stop)
+        try:
+            then = self._attributed(read(source, read_tracking, lock_timeout=self._lock_timeout), found)[0]
+        except ForeignTable:  # another tool's record; what it means is that tool's business
+            then = ()
+        rows_then = read(source, lambda c: count_rows(c, tables_of(c), self._stop), lock_timeout=self._lock_timeout)
         now, rows_now = self._whatever_is_recorded()[0], dict[str, int]()
         if os.path.exists(self.path):
             try:
-                rows_now = read(path, lambda c: count_rows(c, tables_of(c)), lock_timeout=self._lock_timeout, stop=self._stop)
+                rows_now = read(path, lambda c: count_rows(c, tables_of(c), self._stop), lock_timeout=self._lock_timeout)
             except (DatabaseUnusable, DatabaseInterrupted):  # damaged: then it is to be replaced
                 rows_now = {}
         return Restored(
@@ -717,7 +717,7 @@ class MigrationRunner:
             elif isinstance(reason, MigrationReplaced):
                 real = self._look_with_schema()[1]
                 with self._stopping(), self._off_limits():
-                    explained = explain_replaced(found.packs, records, real, self._replays())
+                    explained = explain_replaced(found.packs, records, real, self._replays(), self._stop)
                 reasons.append(MigrationReplaced(reason.path, reason.replaced, explained))
             else:
                 reasons.append(reason)

@@ -222,9 +222,11 @@ def explain_late(packs: Sequence[Pack], records: Sequence[Record], replayer: Rep
     return f"applied now, the schema would come out the same as in the order of their numbers; {rows}"
 
 
-def explain_replaced(packs: Sequence[Pack], records: Sequence[Record], real: Schema, replayer: Replayer) -> str:
+def explain_replaced(
+    packs: Sequence[Pack], records: Sequence[Record], real: Schema, replayer: Replayer, stop: StopRequest | None = None
+) -> str:
     """Whether the database has the schema that the migrations make which now have the recorded numbers, as words."""
-    replayed = replayer.replay(packs, planning.order_applied(packs, records, replaced=True))
+    replayed = replayer.replay(packs, planning.order_applied(packs, records, replaced=True), stop)
     if replayed.failed is not None:
         return f"{replayed.failed[0]} can't be replayed on an empty database: {replayed.failed[1]}"
     rows = "what they did to rows can't be compared"

@@ -638,6 +638,21 @@ def test_a_stop_ends_the_wait_for_a_lock(path: Path, pack: MigrationPack) -> Non
         runner(path, pack, should_stop=lambda: bool(asked.append(True) or len(asked) > 3), lock_timeout=600).apply()
 
 
+def test_who_is_waited_for_at_the_commit_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "homie_p.db"
+    run_sql(path, "CREATE TABLE t (a); INSERT INTO t VALUES (1), (2);")
+    pack = write_pack(tmp_path / "pack", "p", {"001_one.py": creates(1, "one")})
+    with held(path, "SELECT 0") as reader:
+        open_select = reader.execute("SELECT * FROM t")
+        open_select.fetchone()
+        with caplog.at_level("INFO", logger="homie_migrations"), pytest.raises(LockTimeout):
+            MigrationRunner(path, [pack], lock_timeout=0.5).apply()
+        open_select.close()
+    waiting = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Waiting")]
+    assert waiting == [f"Waiting for another process, which uses {path}."]
+    assert tables(path) == {"t"}
+
+
 def test_a_stop_ends_the_wait_for_a_reader_at_the_commit(tmp_path: Path) -> None:
     path = tmp_path / "homie_p.db"
     run_sql(path, "CREATE TABLE t (a); INSERT INTO t VALUES (1), (2);")

@@ -109,7 +109,11 @@ def read(path: str, look: Callable[[sqlite3.Connection], T], *, lock_timeout: fl
             before = _quiet_state(path)
             at_rest = before is not None and is_in_wal_mode(path)
             connection = sqlite3.connect(
-                uri(path, "immutable=1" if at_rest else "mode=ro"), timeout=SLICE, uri=True, isolation_level=None
+                uri(path, "immutable=1" if at_rest else "mode=ro"),
+                timeout=SLICE,
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,  # `look` may work in a thread, to stay awake for a signal
             )
             try:
                 found = look(connection)
@@ -263,7 +267,7 @@ class Writer:
             LockTimeout: Readers kept it from committing for longer than `lock_timeout`; it is rolled back.
             CommitFailed: It is not known from here whether it took effect.
         """
-        deadline = time.monotonic() + self._lock_timeout
+        deadline, told = time.monotonic() + self._lock_timeout, False
         while True:
             try:
                 self.connection.speak("COMMIT")
@@ -278,6 +282,9 @@ class Writer:
                     self.rollback()
                     advice = "A reader has not finished its SELECT; nothing was kept."
                     raise LockTimeout(self.path, self._lock_timeout, "committing to", advice, readers) from error
+                if not told:
+                    told = True
+                    tell_waiting(self.path, readers=True)
         if self.connection.in_transaction:
             raise CommitFailed("SQLite reported success, but the transaction is still open")
 

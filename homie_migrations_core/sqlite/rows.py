@@ -8,6 +8,9 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 
 from homie_migrations_core.sqlite.guard import TRACKING_TABLE, GuardedConnection, quoted
+from homie_migrations_core.stopping import Stopped, StopRequest
+
+_OPS_BETWEEN_LOOKS = 10_000
 
 
 def tables_of(connection: sqlite3.Connection) -> list[str]:
@@ -21,15 +24,23 @@ def tables_of(connection: sqlite3.Connection) -> list[str]:
     return [name for name in names if not name.lower().startswith(("sqlite_", "_litestream_")) and name.lower() != TRACKING_TABLE]
 
 
-def count_rows(connection: sqlite3.Connection, tables: Iterable[str]) -> dict[str, int]:
-    """The number of rows of each table that can be read: not of a virtual one whose module only the application has."""
+def count_rows(connection: sqlite3.Connection, tables: Iterable[str], stop: StopRequest | None = None) -> dict[str, int]:
+    """
+    The number of rows of each table that can be read: not of a virtual one whose module only the application has.
+
+    Raises:
+        Stopped: `stop` asked for it.
+    """
+    if stop is not None:
+        connection.set_progress_handler(lambda: 1 if stop.asked() else 0, _OPS_BETWEEN_LOOKS)
     speak = connection.speak if isinstance(connection, GuardedConnection) else connection.execute
     counts = {}
     for table in tables:
         try:
             counts[table] = int(speak(f"SELECT count(*) FROM main.{quoted(table)}").fetchone()[0])
-        except sqlite3.OperationalError:
-            continue
+        except sqlite3.OperationalError as error:
+            if stop is not None and stop.asked():
+                raise Stopped from error
     return counts
 
 

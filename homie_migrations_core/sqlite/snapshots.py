@@ -33,10 +33,11 @@ from homie_migrations_core.sqlite.copying import (
     copy_database,
     find_damage,
     open_at_rest,
+    side_by_side,
     sync_and_check,
     sync_folder,
 )
-from homie_migrations_core.sqlite.database import SLICE, explained, is_busy, is_in_wal_mode, read, uri
+from homie_migrations_core.sqlite.database import SLICE, explained, is_busy, is_in_wal_mode, not_reachable, read, uri
 from homie_migrations_core.sqlite.holders import who_holds
 from homie_migrations_core.sqlite.scratch import scratch_copy
 from homie_migrations_core.stopping import Stopped, StopRequest
@@ -266,8 +267,8 @@ class Restoring:
     def _judge(self, connection: sqlite3.Connection) -> str:
         if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None:
             return "it holds nothing"
-        damage = find_damage(connection)
-        return f"it is damaged ({damage[:200]})" if damage else ""
+        _, damage = side_by_side(self._stop, [lambda: None, lambda: find_damage(connection)], connection.interrupt)
+        return f"it is damaged ({str(damage)[:200]})" if damage else ""
 
     def put_back(self, secure: Callable[[], None]) -> None:
         """
@@ -281,10 +282,13 @@ class Restoring:
         """
         self._deadline = time.monotonic() + self._lock_timeout
         exists = os.path.exists(self._path)
+        if not exists:
+            try:
+                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # nobody's yet, so no lock is lost
+            except OSError as error:
+                raise not_reachable(self._path) from error
         try:
-            live = sqlite3.connect(
-                uri(self._path, "mode=rw" if exists else "mode=rwc"), timeout=SLICE, uri=True, isolation_level=None
-            )
+            live = sqlite3.connect(uri(self._path, "mode=rw"), timeout=SLICE, uri=True, isolation_level=None)
         except sqlite3.Error as error:
             raise explained(error, self._path) from error
         try:

@@ -1014,3 +1014,21 @@ def test_a_full_disk_is_told_as_such_and_nothing_is_changed(tmp_path: Path, pack
         signal.signal(signal.SIGXFSZ, handler)
     assert content(path) == before
     assert in_backups(path) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_a_link_that_leads_nowhere_is_refused_and_nothing_is_made(path: Path, pack: MigrationPack, tmp_path: Path) -> None:
+    snapshot, link = MigrationRunner(path, [pack]).backup(), tmp_path / "homie_p.db"
+    link.symlink_to(tmp_path / "nowhere" / "homie_p.db")
+    with pytest.raises(DatabaseUnusable, match="a link that leads nowhere"):
+        MigrationRunner(link, [pack]).restore(snapshot)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_what_belongs_to_another_tool_can_be_kept_and_put_back(path: Path, pack: MigrationPack) -> None:
+    run_sql(path, "CREATE TABLE schema_migrations (version TEXT); INSERT INTO schema_migrations VALUES ('2024')")
+    before, runner = content(path), MigrationRunner(path, [pack])
+    snapshot = runner.backup()
+    run_sql(path, CHANGES)
+    assert runner.restore(snapshot).pending_again == ()
+    assert content(path) == before
