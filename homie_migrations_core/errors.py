@@ -423,11 +423,14 @@ class SnapshotFailed(HomieMigrationsError):
 
     code = "snapshot_failed"
 
-    def __init__(self, path: str, found: str) -> None:
-        self.path, self.found = path, found
+    def __init__(self, path: str, found: str, *, by_hand: bool = False) -> None:
+        self.path, self.found, self.by_hand = path, found, by_hand
+        room = "Make room or give write access to the `backups` folder beside it"
         super().__init__(
-            f"Nothing was changed in {path}: the snapshot before the first change could not be taken ({found}). "
-            "Make room or give write access to the `backups` folder beside it, or run without one (--no-backup)."
+            f"There is no snapshot of {path}: it could not be taken ({found}). {room}."
+            if by_hand
+            else f"Nothing was changed in {path}: the snapshot before the first change could not be taken ({found}). "
+            f"{room}, or run without one (--no-backup)."
         )
 
 

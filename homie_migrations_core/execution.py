@@ -343,6 +343,8 @@ class Execution:
 
     def _remedy(self, found: str) -> str:
         """What to do about what SQLite said."""
+        if "disk image is malformed" in found:
+            return "SQLite finds the file damaged: look after the disk, and put back a snapshot."
         if "disk" in found and ("I/O error" in found or "full" in found):
             return "That is no fault of the migration: look after the disk, then run it again."
         return self._repair()

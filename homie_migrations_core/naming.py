@@ -92,11 +92,16 @@ def split_ref(ref: str) -> tuple[str, int, str | None] | None:
     return pack, int(digits), rest if underscore else None
 
 
+def begin_of_snapshots(database: str) -> str:
+    """How the names of a database's snapshots begin. Other endings than `.db` stay: x.db, x.sqlite and x may be neighbours."""
+    return f"{database.removesuffix('.db')}." if database.endswith(".db") else f"{database}.."
+
+
 def is_snapshot_of(database: str, name: str) -> bool:
     """Whether a snapshot's file name says that it is of the database of that file name, and not of one that begins like it."""
     import re  # an up-to-date start-up has no use for it
 
-    begin = database.removesuffix(".db") + "."  # other endings stay: x.db and x.sqlite may be neighbours
+    begin = begin_of_snapshots(database)
     return name.startswith(begin) and re.match(r"\d{8}T\d{6}\.\d{6}Z\.", name[len(begin) :]) is not None
 
 

@@ -114,6 +114,7 @@ def rehearse(
         damage, broken = scratch.examine(copy, stop)
         keys, views = broken.in_words()
         grown = max(0, os.path.getsize(copy) - size)
+        losses = _losses(path, copy, notes, lock_timeout)
     changes = schema.compare(notes.schema_at_first, notes.schema)
     return Rehearsal(
         Path(path),
@@ -121,7 +122,7 @@ def rehearse(
         tuple(notes.steps),
         failure,
         tuple(changes),
-        tuple(_losses(path, notes, changes, lock_timeout)),
+        tuple(losses),
         (*([damage] if damage else []), *keys, *views),
         size,
         (size if backup else 0) + notes.peak + grown,
@@ -129,27 +130,51 @@ def rehearse(
     )
 
 
-def _losses(path: str, notes: Notes, changes: list[Difference], lock_timeout: float) -> list[Loss]:
-    found = []
-    renamed = _renamed(notes, changes)
-    now = {schema.fold(table): count for table, count in notes.rows.items()}
-    for table, before in sorted(notes.rows_at_first.items()):
-        if table in renamed:
-            continue
-        gone = before - now.get(schema.fold(table), 0)
-        if gone > 0:
-            found.append(Loss(table, None, gone))
+def _losses(path: str, copy: str, notes: Notes, lock_timeout: float) -> list[Loss]:
+    """What is there now and would not be at the end, or was not at some point on the way."""
+    first = {schema.fold(table): table for table in notes.rows_at_first}
+    least = dict(notes.rows_at_first)
+    without: set[tuple[str, str]] = set()
+    renamed: set[str] = set()
+    for counts, state in notes.stages:
+        changes = schema.compare(notes.schema_at_first, state)
+        renamed |= {schema.fold(table) for table in _renamed(notes, counts, state, changes)}
+        there = {schema.fold(table): count for table, count in counts.items()}
+        for key, table in first.items():
+            least[table] = min(least[table], there.get(key, 0))
+        for change, renamed_to in schema.pair_renames(changes, notes.schema_at_first, state):
+            if (change.change, change.kind) == ("removed", "column") and renamed_to is None:
+                without.add((schema.fold(change.table), schema.fold(change.name)))
+    found: list[Loss] = []
     columns: dict[str, list[str]] = {}
-    for change, renamed_to in schema.pair_renames(changes, notes.schema_at_first, notes.schema):
-        if (change.change, change.kind) == ("removed", "column") and renamed_to is None:
-            columns.setdefault(change.table, []).append(change.name)
-    if columns and os.path.exists(path):  # the copy has lost them; the database itself still has them
-        counted = database.read(path, lambda connection: rows.count_all_values(connection, columns), lock_timeout=lock_timeout)
-        found += [Loss(*each) for each in counted]
+    ended_with = {schema.fold(table) for table in notes.rows}
+    for key, table in sorted(first.items()):
+        if key in renamed:
+            continue
+        if gone := notes.rows_at_first[table] - least[table]:
+            found.append(Loss(table, None, gone))
+        known = notes.schema_at_first.get(("table", key))
+        if known is None or key not in notes.touched or key not in ended_with or (gone and not least[table]):
+            continue
+        columns[table] = [
+            column.name
+            for column in known.columns
+            if "GENERATED" not in column.words and (not gone or (key, schema.fold(column.name)) in without)
+        ]
+    if not any(columns.values()) or not os.path.exists(path):
+        return found
+    # The copy has lost them; the database itself still has them.
+    before = database.read(path, lambda connection: rows.count_all_values(connection, columns), lock_timeout=lock_timeout)
+    after = database.read(copy, lambda connection: rows.count_all_values(connection, columns), lock_timeout=lock_timeout)
+    for (table, column), count in before.items():
+        is_without = (schema.fold(table), schema.fold(column)) in without
+        left = 0 if is_without else after.get((table, column), count)
+        if left < count:
+            found.append(Loss(table, column, count - left))
     return found
 
 
-def _renamed(notes: Notes, changes: list[Difference]) -> set[str]:
+def _renamed(notes: Notes, counts: dict[str, int], state: schema.Schema, changes: list[Difference]) -> set[str]:
     """Tables that are there under another name, with the same columns and no fewer rows."""
     gone = [each.name for each in changes if (each.change, each.kind) == ("removed", "table")]
     new = [each.name for each in changes if (each.change, each.kind) == ("added", "table")]
@@ -161,8 +186,7 @@ def _renamed(notes: Notes, changes: list[Difference]) -> set[str]:
         old
         for old in gone
         for other in new
-        if shape(notes.schema_at_first, old) == shape(notes.schema, other)
-        and notes.rows.get(other, 0) >= notes.rows_at_first.get(old, 0)
+        if shape(notes.schema_at_first, old) == shape(state, other) and counts.get(other, 0) >= notes.rows_at_first.get(old, 0)
     }
 
 
@@ -177,6 +201,10 @@ class Notes:
         self.schema_at_first: schema.Schema = {}
         self.rows: dict[str, int] = {}
         self.schema: schema.Schema = {}
+        self.stages: list[tuple[dict[str, int], schema.Schema]] = []
+        """The rows and the schema after each step."""
+        self.touched: set[str] = set()
+        """The tables that a step wrote to or made anew, in small letters."""
         self._states: list[tuple[dict[str, int], schema.Schema]] = []
         self._statements: list[str] = []
         self._left_out = 0
@@ -188,7 +216,7 @@ class Notes:
         if (step.ref, step.direction) in noted:  # the transaction was begun again, and with it all steps in it
             again = noted.index((step.ref, step.direction))
             self.rows, self.schema = self._states[again]
-            del self.steps[again:], self._states[again:]
+            del self.steps[again:], self._states[again:], self.stages[again:]
         elif not self._states:
             self.rows_at_first = self.rows = rows.count_rows(connection, rows.tables_of(connection))
             self.schema_at_first = self.schema = schema.read_schema(connection)
@@ -219,6 +247,10 @@ class Notes:
         self.rows = {table: before[table] for table in tables if table in before} | rows.count_rows(connection, again)
         shown = {*again, *(set(before) - set(self.rows))}
         self._states.append((before, schema_before))
+        self.stages.append((self.rows, self.schema))
+        self.touched |= {schema.fold(table) for table in again} | touched.written
+        if touched.altered:
+            self.touched |= {schema.fold(each.table) for each in schema.compare(schema_before, self.schema)}
         self.steps.append(
             RehearsedStep(
                 step.ref,

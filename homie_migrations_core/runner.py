@@ -107,7 +107,7 @@ class MigrationRunner:
         collected: Collected | None = None,
     ) -> None:
         text = os.fspath(path)
-        if not text or "\0" in text:
+        if not text or "\0" in text or text == ":memory:":
             raise DatabaseNotReachable(repr(text), "it is not the name of a file", "Name the database file.")
         self.path = Path(os.path.abspath(text))
         self._packs = None if packs is None else tuple(packs)
@@ -188,7 +188,9 @@ class MigrationRunner:
             tracking, real = self._look_with_schema()
             records, _ = self._usable_records(found, tracking)
             with self._off_limits():
-                return validate(found.packs, broken, records, real, self._replays(), self._stop)
+                return validate(
+                    found.packs, broken, records, real, self._replays(), handed_in=self._packs is not None, stop=self._stop
+                )
 
     def schema(self) -> Schema:
         """
@@ -477,6 +479,7 @@ class MigrationRunner:
             raise
         _log.info("Put %s back into %s", snapshot, path)
         self.snapshot = keeper.snapshot
+        keeper.prune(but=Path(os.path.abspath(snapshot)))
         return replace(preview, snapshot=keeper.snapshot)
 
     def preview_restore(self, snapshot: str | os.PathLike[str]) -> Restored:

@@ -31,12 +31,14 @@ def validate(
     records: Sequence[Record],
     real: Schema,
     replayer: Replayer,
+    *,
+    handed_in: bool = False,
     stop: StopRequest | None = None,
 ) -> list[Finding]:
     """
     Everything that is not as it should be. `real` is the schema of the database, `records` its records.
 
-    Of packs that are `broken` nothing can be said.
+    Of packs that are `broken` nothing can be said. If the packs were `handed_in`, others may well be left out on purpose.
     """
     applied = planning.order_applied(packs, records)
     replayed = replayer.replay(packs, applied, stop)
@@ -51,7 +53,7 @@ def validate(
         for each in planning.migration_states(known.get(name), own):
             if each.state in ("ahead", "missing", "orphaned", "replaced"):
                 unknown.append(each.ref)
-            history += _of_history(name, each)
+            history += _of_history(name, each, handed_in=handed_in)
     for late in planning.find_late(packs, records):
         explained = explain_late(packs, records, replayer, stop)
         message = f"{late.ref} is pending although a newer one is applied; {explained}"
@@ -68,7 +70,7 @@ def validate(
     return [_with_what_changed(each, drift) for each in history] + drift
 
 
-def _of_history(pack: str, status: MigrationStatus) -> list[Finding]:
+def _of_history(pack: str, status: MigrationStatus, *, handed_in: bool) -> list[Finding]:
     ref, at = status.ref, f" at {status.applied_at}" if status.applied_at else ""
     found = []
     if status.problem and status.state != "pending":
@@ -96,6 +98,11 @@ def _of_history(pack: str, status: MigrationStatus) -> list[Finding]:
             f"Install the pack again, or remove the record: `homie migrations repair {ref}`.",
         ),
     }
+    if handed_in:
+        told["orphaned"] = (
+            f"{ref} is applied{at}, and its pack {pack} is not among those that were given",
+            "Give that one, too, to have it looked at.",
+        )
     if status.state in told:
         found.append(Finding(status.state, ref, pack, *told[status.state]))
     return found

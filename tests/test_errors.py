@@ -286,6 +286,13 @@ TABLE = [
         "Gave up reading /data/homie_a.db after 30 s: process 7 (app) and process 8 keep it locked. Wait.",
     ),
     (
+        errors.SnapshotFailed(DB, "the disk is full", by_hand=True),
+        "snapshot_failed",
+        1,
+        "There is no snapshot of /data/homie_a.db: it could not be taken (the disk is full). "
+        "Make room or give write access to the `backups` folder beside it.",
+    ),
+    (
         errors.CommitUnconfirmed(DB, "a:001_one", "disk I/O error"),
         "commit_unconfirmed",
         1,

@@ -707,7 +707,7 @@ def test_a_dropped_column_without_values_is_no_loss_and_one_made_on_the_way_neit
         "conn.execute('UPDATE drives SET label = NULL')\nconn.execute('ALTER TABLE drives ADD COLUMN seen TEXT')",
         "conn.execute('UPDATE drives SET seen = 1')\nconn.execute('ALTER TABLE drives DROP COLUMN seen')",
     )
-    assert rehearse(database, made).losses == ()
+    assert rehearse(database, made).losses == (Loss("drives", "label", 2),)  # which the first step empties
     run_sql(database, "UPDATE drives SET label = NULL")
     assert rehearse(database, pack("conn.execute('ALTER TABLE drives DROP COLUMN label')", "pass")).losses == ()
 
@@ -1193,6 +1193,25 @@ def test_a_redo_is_rehearsed_with_both_directions(database: Path, place: Path, a
     assert state_of(place) == before
 
 
+def test_values_that_a_rebuild_forgets_are_a_loss(database: Path, pack):
+    body = """
+    conn.execute('CREATE TABLE drives_new (id INTEGER PRIMARY KEY, label TEXT)')
+    conn.execute('INSERT INTO drives_new (id) SELECT id FROM drives')
+    conn.execute('DROP TABLE drives')
+    conn.execute('ALTER TABLE drives_new RENAME TO drives')
+    """
+    assert Loss("drives", "label", 2) in rehearse(database, pack("pass", textwrap.dedent(body))).losses
+
+
+def test_what_a_redo_makes_anew_was_lost_on_the_way(database: Path, applied: MigrationRunner):
+    run_sql(database, "DELETE FROM files")
+    applied.rollback("p")
+    run_sql(database, "UPDATE drives SET seen = 'precious'")
+    (loss,) = applied.rehearse_redo("p").losses
+    assert (loss.table, loss.column) == ("drives", "seen")
+    assert loss.count == query(database, "SELECT count(*) FROM drives")[0][0]
+
+
 def test_a_reset_is_rehearsed(database: Path, place: Path, applied: MigrationRunner):
     run_sql(database, "DELETE FROM files")
     before = state_of(place)
@@ -1213,3 +1232,21 @@ def test_a_rehearsal_of_nothing_to_roll_back_needs_no_copy(database: Path, pack,
 
 def test_errors_of_a_rehearsal_are_of_the_one_root() -> None:
     assert issubclass(RehearsalFailed, HomieMigrationsError)
+
+
+def test_rehearsals_at_once_do_not_sweep_each_other_away(database: Path, pack):
+    given, failures = pack("pass"), []
+
+    def rehearse_often() -> None:
+        try:
+            for _ in range(15):
+                MigrationRunner(database, [given]).rehearse()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=rehearse_often) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []

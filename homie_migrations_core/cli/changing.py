@@ -20,6 +20,18 @@ if TYPE_CHECKING:
     from homie_migrations_core.rehearsal import Rehearsal
 
 
+@contextlib.contextmanager
+def stoppable(report: Report) -> Iterator[SignalStop]:
+    """Inside, signals ask this for a stop, and the command ends with their exit code."""
+    stop = SignalStop()
+    with stop_on_signals(stop):
+        try:
+            yield stop
+        finally:
+            if stop.asked():
+                report.exit_with(stop.exit_code)
+
+
 class Change:
     """One command's work on one database. `verb` is what it does to migrations: applied, rolled_back, redone, recorded."""
 

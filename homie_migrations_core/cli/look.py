@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from homie_migrations_core.cli.changing import stoppable
 from homie_migrations_core.cli.options import (
     DatabaseOption,
     DataDirOption,
@@ -95,8 +96,8 @@ def validate(
         scope = select(database, data_dir, pack, folder)
         report.broken(scope.broken)
         for target in scope.targets:
-            with report.database(target.path) as entry:
-                runner = target.runner(scope, lock_timeout=lock_timeout)
+            with report.database(target.path) as entry, stoppable(report) as stop:
+                runner = target.runner(scope, lock_timeout=lock_timeout, should_stop=stop)
                 entry.findings([each for each in runner.validate() if not target.only or each.pack in (None, *target.only)])
                 report.broken(runner.broken())
                 entry.status(runner.status(), shown=False)
@@ -119,8 +120,8 @@ def schema(
         scope = select(database, data_dir, pack, folder, reading_packs=True)
         report.broken(scope.broken)
         for target in scope.targets:
-            with report.database(target.path) as entry:
-                runner = target.runner(scope, lock_timeout=lock_timeout)
+            with report.database(target.path) as entry, stoppable(report) as stop:
+                runner = target.runner(scope, lock_timeout=lock_timeout, should_stop=stop)
                 with aside():
                     found = runner.real_schema() if database else runner.schema()
                 entry.schema(found, diagram(found) if as_diagram else None, several=len(scope.targets) > 1)

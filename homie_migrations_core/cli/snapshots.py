@@ -47,8 +47,9 @@ def backup(
         scope = select(database, data_dir, pack, folder, changing=True)
         named = bool(database or pack)
         for target in scope.targets:
-            if not named and not os.path.exists(target.path):
-                continue  # a database that no program has made yet has nothing to lose
+            if not named and not os.path.exists(target.path):  # no program has made it yet, so nothing can be lost
+                report.say(f"{target.path}: there is no database yet")
+                continue
             change = Change(report, scope, target, lock_timeout=lock_timeout)
             with report.database(target.path) as entry, change.made(entry) as runner:
                 entry.taken(runner.backup())
@@ -106,13 +107,13 @@ def _meant(file: str, targets: tuple[Target, ...]) -> tuple[Target, Path]:
     if not file or "\0" in file:
         raise UsageProblem("Nothing was put back: no file was named. Give the path of a snapshot.")
     if not os.path.exists(given) and os.path.basename(file) == file:
-        found = [path for target in targets if (path := _folder_beside(target.path) / file).exists()]
+        found = [path for target in targets if os.path.exists(path := _folder_beside(target.path) / file)]
         given = found[0] if found else given
     if len(targets) == 1:
         target = targets[0]
     else:
         own = [each for each in targets if os.path.exists(each.path) and _folder_beside(each.path) == given.parent]
-        own = [each for each in own or targets if is_snapshot_of(each.path.name, given.name)]
+        own = [each for each in own or targets if is_snapshot_of(os.path.basename(os.path.realpath(each.path)), given.name)]
         if len(own) != 1:
             raise UsageProblem(
                 f"Nothing was put back: it is not clear which database {given.name} is for. Name it with --database PATH."

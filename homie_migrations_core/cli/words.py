@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def losses_in_words(losses: Sequence[Loss]) -> str:
     """What would be gone, counted."""
     if not losses:
-        return "No row and no value would be lost"
+        return "No table would have fewer rows, and no column fewer values; values that change are not counted"
     found = [
         f"{counted(each.count, 'row')} of {each.table}"
         if each.column is None

@@ -13,7 +13,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
 
 from homie_migrations_core.naming import size_in_words
 from homie_migrations_core.progress import tell_phase
@@ -23,7 +22,6 @@ from homie_migrations_core.stopping import Stopped, StopRequest
 
 PAGES_A_STEP = 2_000
 """How many pages are copied between two looks at whether to stop."""
-_BETWEEN_SYNCS = 0.1  # seconds
 # What quick_check finds in the rows of a sound file; the rest of its findings is damage.
 _ABOUT_ROWS = ("CHECK constraint failed", "NULL value in", "TEXT value in", "NUMERIC value in", "non-")
 
@@ -76,52 +74,7 @@ def size_of(connection: sqlite3.Connection) -> int:
     return int(pages) * int(size)
 
 
-class Syncing:
-    """
-    Puts a file on disk from a thread of its own while it is written, so that little is left to do at the end.
-
-    Use it as a context manager. What fails is kept, because a file system tells of a failed sync only once.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._over = threading.Event()
-        self._failure: OSError | None = None
-        self._thread = threading.Thread(target=self._work, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._descriptor = os.open(self._path, os.O_RDWR)
-        with contextlib.suppress(RuntimeError):  # the system has no thread left: then all of it is done at the end
-            self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end()
-        os.close(self._descriptor)
-
-    def _end(self) -> None:
-        self._over.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _work(self) -> None:
-        while not self._over.wait(_BETWEEN_SYNCS):
-            self._sync()
-
-    def _sync(self) -> None:
-        try:
-            os.fsync(self._descriptor)
-        except OSError as error:
-            self._failure = self._failure or error
-
-    def finish(self) -> OSError | None:
-        """Everything that was written is on disk, or why not. May be called from any thread."""
-        self._end()
-        self._sync()
-        return self._failure
-
-
-def sync_and_check(source: sqlite3.Connection, target: Path, syncing: Syncing, stop: StopRequest) -> bool:
+def sync_and_check(source: sqlite3.Connection, target: Path, stop: StopRequest) -> bool:
     """
     The copy is on disk and says the same as its source, or this raises. Whether both are sound comes back.
 
@@ -136,7 +89,7 @@ def sync_and_check(source: sqlite3.Connection, target: Path, syncing: Syncing, s
         for question in ("PRAGMA page_count", "PRAGMA freelist_count", "SELECT * FROM sqlite_master"):
             if (answer := _answer(copy, question)) != _answer(source, question):
                 raise sqlite3.DatabaseError(f"the copy differs from its source: {question} says {str(answer)[:80]}")
-        failure, damage = side_by_side(stop, [syncing.finish, lambda: find_damage(copy)], copy.interrupt)
+        failure, damage = side_by_side(stop, [lambda: _sync_file(target), lambda: find_damage(copy)], copy.interrupt)
         if damage and find_damage(source) != damage:
             raise sqlite3.DatabaseError(f"the copy differs from its source: {str(damage)[:200]}")
     if isinstance(failure, OSError):
@@ -199,6 +152,18 @@ def _answer(connection: sqlite3.Connection, question: str) -> object:
         return connection.execute(question).fetchall()
     except sqlite3.Error as error:
         return str(error)
+
+
+def _sync_file(path: Path) -> OSError | None:
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        return error
+    return None
 
 
 def sync_folder(folder: Path) -> None:

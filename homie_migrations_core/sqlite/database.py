@@ -101,7 +101,7 @@ def read(path: str, look: Callable[[sqlite3.Connection], T], *, lock_timeout: fl
         DatabaseInterrupted: A killed process left a journal that a reader must not roll back.
         DatabaseUnusable: The file can't be read as a database; its classes say why.
     """
-    deadline = time.monotonic() + lock_timeout
+    deadline, told = time.monotonic() + lock_timeout, False
     while True:
         if stop is not None and stop.asked():
             raise Stopped
@@ -128,6 +128,9 @@ def read(path: str, look: Callable[[sqlite3.Connection], T], *, lock_timeout: fl
             if time.monotonic() >= deadline:
                 advice = "A migration or another writer is at work there; try again later."
                 raise LockTimeout(path, lock_timeout, "reading", advice, _holders(path)) from error
+            if not told:
+                told = True
+                tell_waiting(path)
 
 
 def _quiet_state(path: str) -> tuple[int, ...] | None:

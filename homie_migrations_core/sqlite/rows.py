@@ -44,11 +44,15 @@ def count_rows(connection: sqlite3.Connection, tables: Iterable[str], stop: Stop
     return counts
 
 
-def count_all_values(connection: sqlite3.Connection, columns: Mapping[str, Iterable[str]]) -> list[tuple[str, str, int]]:
-    """Of these columns of each table, those that have values which are not NULL, and how many."""
-    found = []
+def count_all_values(connection: sqlite3.Connection, columns: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], int]:
+    """How many rows have a value, which is not NULL, in these columns of each table; nothing of those that are not there."""
+    found = {}
     for table, names in columns.items():
-        counts = ", ".join(f"count({quoted(name)})" for name in names)
+        there = {str(row[1]).lower() for row in connection.execute(f"PRAGMA main.table_info({quoted(table)})")}
+        counted = [name for name in names if name.lower() in there]
+        if not counted:
+            continue
+        counts = ", ".join(f"count({quoted(name)})" for name in counted)
         row = connection.execute(f"SELECT {counts} FROM main.{quoted(table)}").fetchone()
-        found += [(table, name, count) for name, count in zip(names, row, strict=True) if count]
+        found.update({(table, name): count for name, count in zip(counted, row, strict=True)})
     return found

@@ -141,7 +141,7 @@ class Difference:
             return f"{what}: its columns are in another order, {self.after} instead of {self.before}"
         if self.change == "changed":
             return f"{what}: {self.after or 'no type'} instead of {self.before or 'no type'}"
-        definition = f": {self.after or self.before}" if self.kind in ("column", "constraint") else ""
+        definition = f": {self.after or self.before or 'of no type'}" if self.kind in ("column", "constraint") else ""
         return f"{what} {self.change}{definition}"
 
 

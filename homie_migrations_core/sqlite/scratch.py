@@ -68,8 +68,10 @@ def _folder(path: str) -> Iterator[Path]:
             folder = Path(tempfile.mkdtemp(prefix=prefix, dir=places[0]))
             try:
                 lock = _lock(folder)
-            except sqlite3.Error:  # somebody swept it away: it looked like a leftover until it was locked
-                shutil.rmtree(folder, ignore_errors=True)
+            except sqlite3.Error:  # somebody sweeps it away: it looked like a leftover until it was locked
+                continue
+            if not (folder / _IN_USE).exists():  # or has just done so
+                lock.close()
                 continue
             around.callback(shutil.rmtree, folder, ignore_errors=True)
             around.callback(lock.close)
@@ -94,9 +96,13 @@ def _sweep(place: str, prefix: str) -> None:
         for name in os.listdir(place):
             if name.startswith(prefix):
                 folder = Path(place) / name
-                with contextlib.suppress(sqlite3.Error):
-                    _lock(folder).close()
-                    shutil.rmtree(folder, ignore_errors=True)
+                try:
+                    lock = _lock(folder)
+                except sqlite3.Error:
+                    continue
+                shutil.rmtree(folder, ignore_errors=True)  # while it is locked, so that nobody moves in
+                lock.close()
+                shutil.rmtree(folder, ignore_errors=True)  # Windows keeps what is open
 
 
 def examine(copy: str, stop: StopRequest) -> tuple[str, Broken]:

@@ -16,20 +16,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from homie_migrations_core.errors import (
+    DatabaseDamaged,
     DatabaseInterrupted,
     DatabaseUnusable,
+    FolderUnusable,
     LockTimeout,
+    NotADatabase,
     RehearsalFailed,
     SnapshotFailed,
     SnapshotUnusable,
 )
 from homie_migrations_core.model import Record, Snapshot
-from homie_migrations_core.naming import is_snapshot_of
+from homie_migrations_core.naming import begin_of_snapshots, is_snapshot_of
 from homie_migrations_core.progress import tell_phase
 from homie_migrations_core.sqlite.copying import (
     PAGES_A_STEP,
     NoRoom,
-    Syncing,
     copy_database,
     find_damage,
     open_at_rest,
@@ -104,13 +106,13 @@ class Keeper:
             _discard_with_folder(self.snapshot)
             self.snapshot = None
 
-    def prune(self) -> None:
-        """Of the automatic snapshots of this database only the newest stay. Those taken by hand are not touched."""
+    def prune(self, *, but: Path | None = None) -> None:
+        """Of the automatic snapshots of this database only the newest stay, and `but`. Those taken by hand are not touched."""
         if self.snapshot is None:
             return
         try:
             for old in sorted([*_files_of(self._path, _AUTOMATIC), *_files_of(self._path, _BEGUN)])[:-KEPT]:
-                if old != self.snapshot:  # a clock may go back
+                if old not in (self.snapshot, but):  # a clock may go back
                     _discard(old)
         except OSError as error:  # the run itself has succeeded
             _log.warning("Old snapshots of %s could not be removed: %s", self._path, error)
@@ -126,7 +128,7 @@ def list_snapshots(path: str) -> list[Snapshot]:
     found = []
     for ending, kind in _ENDINGS.items():
         for file in _files_of(path, ending):
-            when, _, applied = file.name.removeprefix(f"{_name_of(path)}.").removesuffix(ending).partition("Z.")
+            when, _, applied = file.name.removeprefix(begin_of_snapshots(_file_of(path))).removesuffix(ending).partition("Z.")
             try:
                 taken_at = datetime.strptime(when, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
             except ValueError:  # a stranger's
@@ -147,9 +149,9 @@ def _take(path: str, ending: str, records: Sequence[Record], now: datetime, stop
         _make_empty(temporary)
         _discard_leftovers(path, but=temporary)
         source = sqlite3.connect(uri(path, "mode=ro"), timeout=SLICE, uri=True, isolation_level=None)
-        with contextlib.closing(source), Syncing(temporary) as syncing:
+        with contextlib.closing(source):
             copy_database(source, temporary, stop, "taking a snapshot")
-            sound = sync_and_check(source, temporary, syncing, stop)
+            sound = sync_and_check(source, temporary, stop)
         os.chmod(temporary, os.stat(path).st_mode & 0o7777)
         os.replace(temporary, final)
         sync_folder(folder)
@@ -157,10 +159,12 @@ def _take(path: str, ending: str, records: Sequence[Record], now: datetime, stop
             sync_folder(folder.parent)
     except (sqlite3.Error, OSError, NoRoom) as error:
         _discard_with_folder(temporary)
-        raise SnapshotFailed(path, str(error)) from error
+        raise SnapshotFailed(path, str(error), by_hand=ending == _BY_HAND) from error
     except BaseException:
         _discard_with_folder(temporary)
         raise
+    if not sound:
+        _log.warning("SQLite finds %s damaged. The snapshot is a copy of it as it is: %s", path, final)
     return final, sound
 
 
@@ -168,8 +172,9 @@ def _folder_of(path: str) -> Path:
     return Path(os.path.realpath(path)).parent / FOLDER
 
 
-def _name_of(path: str) -> str:
-    return os.path.basename(path).removesuffix(".db")
+def _file_of(path: str) -> str:
+    """The file's own name, whatever a link to it is called."""
+    return os.path.basename(os.path.realpath(path))
 
 
 def _file_name(path: str, records: Sequence[Record], now: datetime, ending: str) -> str:
@@ -181,7 +186,7 @@ def _file_name(path: str, records: Sequence[Record], now: datetime, ending: str)
     applied = "+".join(f"{pack}-{version}" for pack, version in sorted(newest.items())) or "untracked"
     if len(applied) > _LONGEST_LIST:
         applied = f"{len(newest)}-packs"
-    return f"{_name_of(path)}.{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.{applied}{ending}"
+    return f"{begin_of_snapshots(_file_of(path))}{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.{applied}{ending}"
 
 
 def _make_empty(target: Path) -> None:
@@ -202,7 +207,7 @@ def _discard_leftovers(path: str, *, but: Path) -> None:
 
 
 def _is_of(path: str, name: str, ending: str) -> bool:
-    if not (is_snapshot_of(os.path.basename(path), name) and name.endswith(ending)):
+    if not (is_snapshot_of(_file_of(path), name) and name.endswith(ending)):
         return False
     return ending != _BY_HAND or not name.endswith((_AUTOMATIC, _BEGUN))
 
@@ -212,7 +217,12 @@ def _files_of(path: str, ending: str) -> list[Path]:
     folder = _folder_of(path)
     if not folder.is_dir():
         return []
-    return [folder / name for name in sorted(os.listdir(folder)) if _is_of(path, name, ending)]
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        advice = "Run as its owner, or change its permissions."
+        raise FolderUnusable(str(folder), f"can't be read ({error.strerror})", advice) from error
+    return [folder / name for name in sorted(names) if _is_of(path, name, ending)]
 
 
 def _discard_with_folder(snapshot: Path) -> None:
@@ -294,7 +304,11 @@ class Restoring:
         try:
             self._put_back_into(live, secure)
         except sqlite3.Error as error:
-            raise explained(error, self._path) from error
+            known = explained(error, self._path)
+            if isinstance(known, DatabaseDamaged | NotADatabase):
+                advice = "Stop what uses it, move it away with its -wal and -journal, and restore again: it is made anew."
+                raise DatabaseUnusable(self._path, known.found, advice) from error
+            raise known from error
         finally:
             live.close()
         if not exists:

@@ -83,7 +83,7 @@ def test_yes_on_a_terminal_goes_on(on_a_terminal, tmp_path: Path, options, comma
     terminal.until("Go on?")
     assert f"{tmp_path / 'homie_tasks.db'} (from --database): an existing database" in terminal.seen
     snapshot = "a snapshot is taken first" if command == "reset" else "no snapshot is taken"
-    question = f"{COMMANDS[command]}{tmp_path / 'homie_tasks.db'}. No row and no value would be lost; {snapshot}. Go on? [y/N]:"
+    question = f"{COMMANDS[command]}{tmp_path / 'homie_tasks.db'}. No table would have fewer rows, and no column fewer values; values that change are not counted; {snapshot}. Go on? [y/N]:"
     assert question in terminal.seen
     assert "rolled back tasks" not in terminal.seen
     assert "applied tasks" not in terminal.seen

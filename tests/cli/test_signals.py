@@ -537,3 +537,15 @@ def test_the_library_lets_ctrl_c_pass_with_nothing_changed(scene: Scene, call: s
     with hearing_phases(interrupt), pytest.raises(KeyboardInterrupt):
         getattr(runner, call)(*arguments.get(call, ()))
     assert fingerprint(scene.database.parent) == before
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("command", ["validate", "schema"])
+def test_a_signal_ends_a_replay(started, scene: Scene, command: str, number: int, code: int):
+    endless = f"import time\nfrom pathlib import Path\ndef get_migration_version():\n    return 1\ndef apply_migration(conn):\n    Path({str(scene.flag)!r}).touch()\n    time.sleep(1000)\n"
+    (scene.folder / "001_one.py").write_text(endless)
+    process = started(command, "--dir", scene.folder, *(("--database", scene.database) if command == "validate" else ()), "--json")
+    wait_for(scene.flag.exists, process)
+    out, _ = end(process, number)
+    assert process.returncode == code
+    assert json.loads(out)["error"]["code"] == "run_stopped"

@@ -20,7 +20,9 @@ from helpers import creates, fingerprint, python_migration, query, recorded, run
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.errors import (
     CommitUnconfirmed,
+    DatabaseNotReachable,
     DatabaseUnusable,
+    FolderUnusable,
     LockTimeout,
     MigrationFailed,
     RunStopped,
@@ -869,3 +871,71 @@ def test_where_there_is_no_folder_there_are_no_backups_and_none_is_made(path: Pa
     before = fingerprint(path.parent)
     assert MigrationRunner(path, [pack]).backups() == []
     assert fingerprint(path.parent) == before
+
+
+# --- whose it is ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_databases_in_one_folder_keep_their_own_though_links_to_them_are_called_alike(tmp_path: Path, pack: MigrationPack) -> None:
+    (tmp_path / "store").mkdir()
+    paths = []
+    for number, real in enumerate(["a.db", "b.db", "b"]):
+        run_sql(tmp_path / "store" / real, f"CREATE TABLE mine (a); INSERT INTO mine VALUES ({number})")
+        paths.append(tmp_path / str(number) / "homie_p.db")
+        paths[-1].parent.mkdir()
+        paths[-1].symlink_to(tmp_path / "store" / real)
+        MigrationRunner(paths[-1], [pack]).backup()
+    for number, path in enumerate(paths):
+        (snapshot,) = MigrationRunner(path, [pack]).backups()
+        assert query(snapshot.path, "SELECT a FROM mine") == [(number,)]
+        assert MigrationRunner(path.resolve(), [pack]).backups() == [snapshot]
+
+
+def test_the_snapshots_of_a_folder_that_can_not_be_read_are_no_surprise(
+    path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = MigrationRunner(path, [pack])
+    runner.backup()
+
+    def locked(_: object) -> list[str]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", locked)
+    with pytest.raises(FolderUnusable, match="backups can't be read"):
+        runner.backups()
+
+
+def test_a_damaged_database_is_kept_as_it_is_and_that_is_said(
+    tmp_path: Path, pack: MigrationPack, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "data" / "homie_p.db"
+    path.parent.mkdir()
+    run_sql(
+        path,
+        "CREATE TABLE t (a); WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO t SELECT i FROM n",
+    )
+    content = bytearray(path.read_bytes())
+    content[2 * 4096 : 3 * 4096] = b"x" * 4096
+    path.write_bytes(content)
+    snapshot = MigrationRunner(path, [pack]).backup()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"SQLite finds {path} damaged. The snapshot is a copy of it as it is: {snapshot}"
+    ]
+
+
+def test_what_is_put_back_again_and_again_does_not_pile_up(path: Path, pack: MigrationPack) -> None:
+    runner = MigrationRunner(path, [pack])
+    runner.apply()
+    (first,) = runner.backups()
+    for _ in range(8):
+        runner.restore(first.path)
+    left = [snapshot.path for snapshot in runner.backups()]
+    assert first.path in left
+    assert len(left) == 6
+
+
+@pytest.mark.parametrize("name", [":memory:", ""])
+def test_what_is_no_name_of_a_file_is_refused(pack: MigrationPack, name: str) -> None:
+    with pytest.raises(DatabaseNotReachable, match="not the name of a file"):
+        MigrationRunner(name, [pack])
