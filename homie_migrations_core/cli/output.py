@@ -169,6 +169,23 @@ def aside() -> contextlib.AbstractContextManager[object]:
     return contextlib.redirect_stdout(sys.stderr)
 
 
+@contextlib.contextmanager
+def _children_aside() -> Iterator[None]:
+    """The same for processes that it starts, which inherit the stream itself."""
+    saved = None
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # a stream that is closed, or none of the system's
+        if sys.stdout is sys.__stdout__ and sys.stdout.fileno() == 1:
+            sys.stdout.flush()
+            saved = os.dup(1)
+            os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        if saved is not None:
+            os.dup2(saved, 1)
+            os.close(saved)
+
+
 class Steps:
     """The observer that says what a run does, as it does it; of a rehearsal, which is `silent`, only how far it is."""
 
@@ -301,7 +318,8 @@ class Report:
     def __enter__(self) -> Self:
         self._around.enter_context(log_on_stderr(verbose=self._verbose))
         if self.as_json:  # what a migration or a plugin prints is no part of the document
-            self._around.enter_context(contextlib.redirect_stdout(sys.stderr))
+            self._around.enter_context(_children_aside())
+            self._around.enter_context(aside())
         return self
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, where: TracebackType | None) -> None:

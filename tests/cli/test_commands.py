@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers import creates, fingerprint, query, recorded, run_sql, tables
+from helpers import python_migration, creates, fingerprint, query, recorded, run_sql, tables
 
 TWO = {"001_one.py": creates(1, "one"), "002_two.py": creates(2, "two")}
 STATUS_KEYS = {"databases", "broken", "error"}
@@ -551,3 +551,16 @@ def test_ctrl_c_while_looking_ends_with_130_and_a_document(homie, tasks: Folder,
     monkeypatch.setattr(MigrationRunner, "status", interrupted)
     said = homie("status", *tasks.options, "--json")
     assert (said.code, said.err, said.json["error"]["code"]) == (130, "Stopped.\n", "run_stopped")
+
+
+@pytest.mark.parametrize("command", ["apply", "rehearse", "check"])
+def test_what_a_migration_and_its_children_print_is_no_part_of_the_document(homie_process, tmp_path: Path, command: str):
+    folder = tmp_path / "loud"
+    folder.mkdir()
+    body = "print('by itself', flush=True)\nsubprocess.run([sys.executable, '-c', 'print(\"by a child\")'], check=True)"
+    (folder / "001_loud.py").write_text(python_migration(1, body, head="import subprocess, sys"))
+    database = () if command == "check" else ("--database", tmp_path / "homie_loud.db")
+    said = homie_process(command, "--dir", folder, *database, "--json")
+    assert said.code == 0, said.err
+    assert said.json["error"] is None
+    assert {"by itself", "by a child"} <= set(said.err.splitlines())
