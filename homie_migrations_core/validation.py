@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from homie_migrations_core import planning
 from homie_migrations_core.errors import HomieMigrationsError
 from homie_migrations_core.model import Finding, MigrationStatus, Pack, Record
-from homie_migrations_core.replay import Replayed, Replayer, replay_each
+from homie_migrations_core.replay import Replayed, Replayer, replay, replay_each
 from homie_migrations_core.sqlite.schema import Difference, Schema, compare, fold, pair_renames
 from homie_migrations_core.stopping import StopRequest
 
@@ -271,6 +271,10 @@ class Detected:
     """The migration at which the replay ended, and why."""
 
 
+def _key(difference: Difference) -> tuple[str, str, str]:
+    return difference.kind, fold(difference.table), fold(difference.name)
+
+
 def detect(packs: Sequence[Pack], pack_name: str, real: Schema, stop: StopRequest | None = None) -> Detected:
     """
     The version of the pack whose migrations make what is in the database, compared at each.
@@ -291,10 +295,15 @@ def detect(packs: Sequence[Pack], pack_name: str, real: Schema, stop: StopReques
     # Of what other packs make only what this one has changed, too.
     own = {key for _, _, replayed in stages for key, maker in replayed.makers.items() if maker == pack_name}
     there = only_touched(real, own)
-    found = [
-        DetectedVersion(version, ref, tuple(drift_in_words(each) for each in compare(only_touched(replayed.schema, own), there)))
-        for ref, version, replayed in stages
-    ]
+    # What another pack may have added to these tables says nothing about this one.
+    everything = replay(packs, [step.migration for step in planning.plan_apply("", packs, ()).steps], stop)
+    by_others = compare(only_touched(stages[-1][2].schema, own), only_touched(everything.schema, own))
+    excused = {_key(each) for each in by_others if each.change == "added"}
+    found = []
+    for ref, version, replayed in stages:
+        differences = compare(only_touched(replayed.schema, own), there)
+        told = [drift_in_words(each) for each in differences if not (each.change == "added" and _key(each) in excused)]
+        found.append(DetectedVersion(version, ref, tuple(told)))
     equal = [each for each in found if not each.differences]
     if len(equal) != 1:
         candidates = [each for each in found if each.version] or found  # some of it is there: it is not at the beginning

@@ -809,6 +809,15 @@ def test_a_required_pack_without_a_record_comes_first(scene: Scene):
     assert scene.found() == []
 
 
+def test_what_another_pack_added_to_a_table_does_not_hide_the_version(scene: Scene):
+    scene.write("a", _001_t="CREATE TABLE t (a)", _002_i="CREATE INDEX i ON t (a)")
+    scene.write("b", _001_more="-- requires: a:1\nALTER TABLE t ADD COLUMN bx; CREATE INDEX bi ON t (bx)")
+    run_sql(scene.path, "CREATE TABLE t (a, bx); CREATE INDEX bi ON t (bx)")
+    assert (scene.runner().detect("a").version, scene.runner().detect("b").version) == (1, 1)
+    run_sql(scene.path, "ALTER TABLE t ADD COLUMN stranger")
+    assert scene.runner().detect("a").version is None
+
+
 def test_what_lies_behind_a_migration_that_can_not_be_replayed_is_not_taken_for_absent(scene: Scene):
     scene.write("p", **{**FIVE, "_003_u": "CREATE TABLE u (a); SELECT a_function_of_the_application(1)"})
     run_sql(scene.path, "CREATE TABLE t (a, b); CREATE TABLE u (a); CREATE VIEW v AS SELECT a, b FROM t")
