@@ -100,9 +100,15 @@ def _sweep(place: str, prefix: str) -> None:
                     lock = _lock(folder)
                 except sqlite3.Error:
                     continue
-                shutil.rmtree(folder, ignore_errors=True)  # while it is locked, so that nobody moves in
+                # While it is locked, so that whoever was about to move in finds that it is not there any more.
+                gone = folder.with_name(f"{folder.name}-gone")
+                try:
+                    folder.rename(gone)
+                except OSError:  # Windows keeps what is open
+                    lock.close()
+                    gone = folder
+                shutil.rmtree(gone, ignore_errors=True)
                 lock.close()
-                shutil.rmtree(folder, ignore_errors=True)  # Windows keeps what is open
 
 
 def examine(copy: str, stop: StopRequest) -> tuple[str, Broken]:
