@@ -106,6 +106,8 @@ def side_by_side(stop: StopRequest, jobs: Sequence[Callable[[], object]], interr
     Raises:
         Stopped: `stop` asked for it.
     """
+    if stop.asked():  # they may be done before anybody looks
+        raise Stopped
     results: list[object] = [None] * len(jobs)
 
     def work(number: int) -> None:
