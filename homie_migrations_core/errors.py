@@ -109,8 +109,8 @@ class NotADatabase(DatabaseUnusable):
 
     code = "not_a_database"
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path, "it is not an SQLite database, or it is encrypted", "Check the path; the file was left as it is.")
+    def __init__(self, path: str, advice: str = "Check the path; the file was left as it is.") -> None:
+        super().__init__(path, "it is not an SQLite database, or it is encrypted", advice)
 
 
 class DatabaseDamaged(DatabaseUnusable):
@@ -118,12 +118,13 @@ class DatabaseDamaged(DatabaseUnusable):
 
     code = "database_damaged"
 
-    def __init__(self, path: str, found: str) -> None:
-        super().__init__(
-            path,
-            f"SQLite finds it damaged ({found})",
-            "Put back a snapshot from the `backups` folder beside it; the file was left as it is.",
-        )
+    def __init__(
+        self,
+        path: str,
+        found: str,
+        advice: str = "Put back a snapshot from the `backups` folder beside it; the file was left as it is.",
+    ) -> None:
+        super().__init__(path, f"SQLite finds it damaged ({found})", advice)
 
 
 class DatabaseNotReachable(DatabaseUnusable):

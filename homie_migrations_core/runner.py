@@ -147,7 +147,9 @@ class MigrationRunner:
 
     def plan(self, *, to: str | None = None, allow_late: bool = False) -> Plan:
         """
-        What `apply` would do, as a value. Changes no byte, makes no file, runs no migration.
+        What `apply` would do, as a value. Changes no byte and makes no file.
+
+        No migration is run, but that for a refusal they may be replayed on an empty database in memory.
 
         Raises:
             RunRefused: What stands against a run; every reason at once.
@@ -211,7 +213,7 @@ class MigrationRunner:
 
     def real_schema(self) -> Schema:
         """
-        What is in the database, whoever made it; nothing for a file that is not there. Changes nothing.
+        What is in the database, whoever made it. Changes nothing.
 
         Raises:
             DatabaseUnusable, DatabaseInterrupted, LockTimeout: The file can't be read.

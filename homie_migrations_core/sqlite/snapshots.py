@@ -305,9 +305,11 @@ class Restoring:
             self._put_back_into(live, secure)
         except sqlite3.Error as error:
             known = explained(error, self._path)
-            if isinstance(known, DatabaseDamaged | NotADatabase):
-                advice = "Stop what uses it, move it away with its -wal and -journal, and restore again: it is made anew."
-                raise DatabaseUnusable(self._path, known.found, advice) from error
+            advice = "Stop what uses it, move it away with its -wal and -journal, and restore again: it is made anew."
+            if isinstance(known, NotADatabase):
+                raise NotADatabase(self._path, advice) from error
+            if isinstance(known, DatabaseDamaged):
+                raise DatabaseDamaged(self._path, str(error), advice) from error
             raise known from error
         finally:
             live.close()

@@ -45,6 +45,8 @@ def campaign(folder: Path, setting: str, cuts: int, chance: random.Random) -> Co
     begin = next(number for number, event in enumerate(events) if event.call == "said")
     moments = Counter(chance.randint(begin, len(events)) for _ in range(cuts - 1))
     moments[len(events)] += 1
+    for number, event in enumerate(events):  # and once at each boundary, however short a random cut finds it
+        moments[number + 1] += event.call == "said"
     found: set[int] = set()
     count = Count()
     for number in range(len(events) + 1):
@@ -86,8 +88,7 @@ def test_when_the_power_fails_the_database_is_at_a_boundary_and_what_was_acknowl
         print(f"\n{setting}: {dict(count)}, HOMIE_POWER_SEED={SEED}", file=sys.stderr)
     assert (count["damaged"], count["acknowledged lost"]) == (0, 0), count.first_trouble
     assert count["left a journal"] > CUTS // 20
-    # Which of them a random cut meets is a matter of luck, and of how long each step takes here.
-    assert count["boundaries"] >= (2 if "new" in setting else 6)
+    assert count["boundaries"] == (2 if "new" in setting else 9)
 
 
 @pytest.mark.parametrize("setting", ["delete careless", "wal careless"])

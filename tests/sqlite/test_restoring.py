@@ -22,6 +22,7 @@ from homie_migrations_core.errors import (
     DatabaseUnusable,
     HomieMigrationsError,
     LockTimeout,
+    NotADatabase,
     RunStopped,
     SnapshotFailed,
     SnapshotUnusable,
@@ -688,7 +689,7 @@ def test_a_file_that_is_no_database_is_refused_and_untouched(tmp_path: Path, pac
     path.parent.mkdir()
     path.write_bytes(b"dear diary, " * 1000)
     files = fingerprint(tmp_path)
-    with pytest.raises(DatabaseUnusable, match="it is not an SQLite database.* move it away"):
+    with pytest.raises(NotADatabase, match="move it away"):
         MigrationRunner(path, [pack], backup=back_up).restore(source)
     assert fingerprint(tmp_path) == files
 
