@@ -296,9 +296,11 @@ def detect(packs: Sequence[Pack], pack_name: str, real: Schema, stop: StopReques
     own = {key for _, _, replayed in stages for key, maker in replayed.makers.items() if maker == pack_name}
     there = only_touched(real, own)
     # What another pack may have added to these tables says nothing about this one.
-    everything = replay(packs, [step.migration for step in planning.plan_apply("", packs, ()).steps], stop)
-    by_others = compare(only_touched(stages[-1][2].schema, own), only_touched(everything.schema, own))
-    excused = {_key(each) for each in by_others if each.change == "added"}
+    excused: set[tuple[str, str, str]] = set()
+    if len(packs) > 1:
+        everything = replay(packs, [step.migration for step in planning.plan_apply("", packs, ()).steps], stop)
+        by_others = compare(only_touched(stages[-1][2].schema, own), only_touched(everything.schema, own))
+        excused = {_key(each) for each in by_others if each.change == "added"}
     found = []
     for ref, version, replayed in stages:
         differences = compare(only_touched(replayed.schema, own), there)
