@@ -11,9 +11,8 @@ import importlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from homie_migrations_core.cli.trial import try_migration as try_migration
+    from homie_migrations_core.cli.try_file import try_migration as try_migration
     from homie_migrations_core.errors import HomieMigrationsError as HomieMigrationsError
-    from homie_migrations_core.hookspecs import hookimpl as hookimpl
     from homie_migrations_core.model import DatabaseStatus as DatabaseStatus
     from homie_migrations_core.model import Finding as Finding
     from homie_migrations_core.model import Migration as Migration
@@ -27,9 +26,10 @@ if TYPE_CHECKING:
     from homie_migrations_core.model import Run as Run
     from homie_migrations_core.model import Snapshot as Snapshot
     from homie_migrations_core.model import Step as Step
+    from homie_migrations_core.packs.hookspecs import hookimpl as hookimpl
     from homie_migrations_core.progress import track as track
-    from homie_migrations_core.rehearsal import Rehearsal as Rehearsal
     from homie_migrations_core.runner import MigrationRunner as MigrationRunner
+    from homie_migrations_core.running.rehearsal import Rehearsal as Rehearsal
     from homie_migrations_core.startup import run_migrations as run_migrations
 
 __version__ = "0.1.0"
@@ -39,22 +39,22 @@ _HOMES = {
     "Finding": "model",
     "HomieMigrationsError": "errors",
     "Migration": "model",
-    "MigrationPack": "definition",
+    "MigrationPack": "packs.definition",
     "MigrationRunner": "runner",
     "MigrationStatus": "model",
     "PackStatus": "model",
     "Plan": "model",
     "Record": "model",
-    "Rehearsal": "rehearsal",
+    "Rehearsal": "running.rehearsal",
     "Repair": "model",
     "Restored": "model",
     "Run": "model",
     "Snapshot": "model",
     "Step": "model",
-    "hookimpl": "hookspecs",
+    "hookimpl": "packs.hookspecs",
     "run_migrations": "startup",
     "track": "progress",
-    "try_migration": "cli.trial",
+    "try_migration": "cli.try_file",
 }
 __all__ = [*_HOMES]  # noqa: PLE0604  (the names are the keys above)
 

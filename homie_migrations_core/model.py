@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from homie_migrations_core.definition import BrokenPack as BrokenPack
-from homie_migrations_core.definition import MigrationPack as MigrationPack
+from homie_migrations_core.packs.definition import BrokenPack as BrokenPack
+from homie_migrations_core.packs.definition import MigrationPack as MigrationPack
 
 State = Literal[
     "applied",

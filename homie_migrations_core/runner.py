@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from homie_migrations_core import naming, planning
-from homie_migrations_core.choosing import choose, handed_in, is_plainly_up_to_date, report_unknown
 from homie_migrations_core.errors import (
     BaselineRefused,
     DatabaseInterrupted,
@@ -50,18 +48,21 @@ from homie_migrations_core.model import (
     State,
     Step,
 )
-from homie_migrations_core.packs import UnusablePack, read_pack
-from homie_migrations_core.plugins import Collected, Observers, RegisteredPack, collect, version_of
+from homie_migrations_core.packs import naming
+from homie_migrations_core.packs.discovery import Collected, Observers, RegisteredPack, collect, version_of
+from homie_migrations_core.packs.reading import UnusablePack, read_pack
+from homie_migrations_core.packs.selection import choose, handed_in, is_plainly_up_to_date, report_unknown
+from homie_migrations_core.planning import plans as planning
 from homie_migrations_core.sqlite.database import is_missing, not_reachable, read
 from homie_migrations_core.sqlite.tracking import ForeignTable, Tracking, read_tracking
 from homie_migrations_core.stopping import Stopped, StopRequest
 
 if TYPE_CHECKING:
-    from homie_migrations_core.execution import Execution, Watcher
-    from homie_migrations_core.rehearsal import Rehearsal
-    from homie_migrations_core.replay import Replayer
+    from homie_migrations_core.inspection.replay import Replayer
+    from homie_migrations_core.inspection.validation import Detected
+    from homie_migrations_core.running.execution import Execution, Watcher
+    from homie_migrations_core.running.rehearsal import Rehearsal
     from homie_migrations_core.sqlite.schema import Schema
-    from homie_migrations_core.validation import Detected
 
 _log = logging.getLogger("homie_migrations")
 _NOTHING = Tracking("none", (), holds_tables=False)
@@ -181,7 +182,7 @@ class MigrationRunner:
             DatabaseUnusable, DatabaseInterrupted, LockTimeout, ForeignTrackingTable, RunStopped: The file can't be read.
             OwnerUnclear: It can't be said whose the rows of an earlier table are.
         """
-        from homie_migrations_core.validation import validate
+        from homie_migrations_core.inspection.validation import validate
 
         found = self._read_packs()
         everywhere = self._collected.broken if self._collected is not None else ()
@@ -233,7 +234,7 @@ class MigrationRunner:
             UnknownPack, RunRefused: There is no plan for the pack.
             DatabaseUnusable, DatabaseInterrupted, LockTimeout, ForeignTrackingTable: The file can't be read.
         """
-        from homie_migrations_core.validation import detect
+        from homie_migrations_core.inspection.validation import detect
 
         found = self._read_packs()
         with self._stopping():
@@ -267,7 +268,7 @@ class MigrationRunner:
 
     def _replays(self) -> Replayer:
         if self._replayer is None:
-            from homie_migrations_core.replay import Replayer
+            from homie_migrations_core.inspection.replay import Replayer
 
             self._replayer = Replayer()
         return self._replayer
@@ -711,7 +712,7 @@ class MigrationRunner:
 
     def _explained(self, refused: RunRefused, found: _Found, records: tuple[Record, ...]) -> RunRefused:
         """The refusal, and whether the schema would come out the same all the same."""
-        from homie_migrations_core.validation import explain_late, explain_replaced
+        from homie_migrations_core.inspection.validation import explain_late, explain_replaced
 
         reasons: list[RunRefused] = []
         for reason in refused.reasons:
@@ -818,7 +819,7 @@ class MigrationRunner:
         watcher: Watcher | None = None,
     ) -> Execution:
         """A run, or with a watcher a rehearsal on the copy at `path`, of which no installed plugin hears."""
-        from homie_migrations_core.execution import Execution  # the half of the library that only a change needs
+        from homie_migrations_core.running.execution import Execution  # the half of the library that only a change needs
 
         rehearsing = watcher is not None
         manager = self._collected.manager if self._collected and not rehearsing else None
@@ -851,7 +852,7 @@ class MigrationRunner:
         *,
         all_or_nothing: bool = False,
     ) -> Rehearsal:
-        from homie_migrations_core.rehearsal import rehearse
+        from homie_migrations_core.running.rehearsal import rehearse
 
         def execution(copy: str, watcher: Watcher) -> Execution:
             return self._execution(copy, plan, found, replan, all_or_nothing=all_or_nothing, watcher=watcher)
@@ -862,7 +863,7 @@ class MigrationRunner:
             raise RunStopped(str(self.path)) from error
 
     def _amend(self, found: _Found, decide: Callable[[Tracking], dict[str, Any]]) -> None:
-        from homie_migrations_core.amending import Amendment, amend
+        from homie_migrations_core.running.records import Amendment, amend
 
         def decided(now: Tracking) -> Amendment:
             return Amendment(self._owner(found), **decide(now))

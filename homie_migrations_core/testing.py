@@ -60,7 +60,7 @@ class _Templates:
 
 def _content_of(pack: MigrationPack) -> tuple[tuple[str, bytes], ...]:
     """The files, word for word: a test may write them."""
-    from homie_migrations_core.folders import folder_of
+    from homie_migrations_core.packs.files import folder_of
 
     folder = Path(folder_of(pack.migrations))
     return tuple((each.name, each.read_bytes()) for each in sorted(folder.iterdir()) if each.suffix in (".py", ".sql"))
@@ -163,7 +163,7 @@ def _known(pack: str | MigrationPack) -> MigrationPack:
     if not isinstance(pack, str):
         return pack
     from homie_migrations_core.errors import PackBroken, UnknownPack
-    from homie_migrations_core.plugins import collect
+    from homie_migrations_core.packs.discovery import collect
 
     collected = collect()
     for each in collected.packs:
@@ -176,9 +176,9 @@ def _known(pack: str | MigrationPack) -> MigrationPack:
 
 def _required(pack: MigrationPack) -> list[MigrationPack]:
     """The installed packs of the same database that it requires, and what those require."""
-    from homie_migrations_core.naming import split_ref
-    from homie_migrations_core.packs import UnusablePack, read_pack
-    from homie_migrations_core.plugins import collect
+    from homie_migrations_core.packs.discovery import collect
+    from homie_migrations_core.packs.naming import split_ref
+    from homie_migrations_core.packs.reading import UnusablePack, read_pack
 
     found: dict[str, MigrationPack] = {}
     looking = [pack]
@@ -224,25 +224,25 @@ class PackContract:
 
     def test_files_follow_the_rules(self) -> None:
         """Names, versions, functions and requirements can be read, and say what they must."""
-        from homie_migrations_core.checking import check_files
+        from homie_migrations_core.authoring.check import check_files
 
         self._check(check_files)
 
     def test_it_applies_from_nothing_in_one_jump_as_in_single_steps(self) -> None:
         """Both make the same schema."""
-        from homie_migrations_core.checking import check_from_nothing
+        from homie_migrations_core.authoring.check import check_from_nothing
 
         self._check(check_from_nothing)
 
     def test_rollbacks_bring_rows_and_schema_back(self) -> None:
         """Each migration is applied to tables that hold rows, rolled back, and applied again."""
-        from homie_migrations_core.checking import check_round_trip
+        from homie_migrations_core.authoring.check import check_round_trip
 
         self._check(check_round_trip)
 
     def test_no_unaccepted_hazard(self) -> None:
         """Nothing that works and does harm, but what the files accept with a reason."""
-        from homie_migrations_core.checking import check_hazards
+        from homie_migrations_core.authoring.check import check_hazards
 
         self._check(check_hazards)
 
@@ -260,7 +260,7 @@ class PackContract:
 
     def test_it_survives_a_kill_between_any_two_steps(self, request: pytest.FixtureRequest) -> None:
         """And in the middle of each: the database is at a boundary, and the next run goes on from there."""
-        from homie_migrations_core.killing import kill_everywhere
+        from homie_migrations_core.authoring.crash_test import kill_everywhere
 
         with _as_failures():
             pack, *others = self._packs()
@@ -299,7 +299,7 @@ class PackContract:
         """The folder with the `pyproject.toml` that the pack is built from, or the test is skipped."""
         import tomllib
 
-        from homie_migrations_core.folders import folder_of
+        from homie_migrations_core.packs.files import folder_of
 
         if self.wheel_from is None:
             pytest.skip("wheel_from is None")
@@ -323,7 +323,7 @@ class PackContract:
 def _as_failures() -> Iterator[None]:
     """An error of this library is the answer to the test's question, and its sentence says all of it."""
     from homie_migrations_core.errors import HomieMigrationsError
-    from homie_migrations_core.folders import UnusablePack
+    from homie_migrations_core.packs.files import UnusablePack
 
     try:
         yield
@@ -362,7 +362,7 @@ def _tail(pack: MigrationPack) -> str:
 
 def _wanted(pack: MigrationPack, project: Path) -> list[str]:
     """The migrations and their rollbacks, as the ends of paths. The project counts: what is installed may lack some."""
-    from homie_migrations_core.folders import folder_of, list_files
+    from homie_migrations_core.packs.files import folder_of, list_files
 
     tail = _tail(pack)
     in_project = [str(place / tail) for place in (project, project / "src") if (place / tail).is_dir()]

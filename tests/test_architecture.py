@@ -14,7 +14,8 @@ from pathlib import Path
 import homie_migrations_core
 import pytest
 from file_organizer_migrations.migration_runner import run_migrations
-from homie_migrations_core import hookspecs, plugins
+from homie_migrations_core.packs import hookspecs
+from homie_migrations_core.packs import discovery as plugins
 
 PACKAGE = Path(homie_migrations_core.__file__).parent
 NAME = "homie_migrations_core"

@@ -106,7 +106,7 @@ def test_the_library_does_not_need_pytest():
     code = """
 import json, sys
 sys.modules["pytest"] = sys.modules["_pytest"] = None
-import homie_migrations_core, homie_migrations_core.killing, homie_migrations_core.checking
+import homie_migrations_core, homie_migrations_core.authoring.crash_test, homie_migrations_core.authoring.check
 for name in homie_migrations_core.__all__:
     getattr(homie_migrations_core, name)
 print("[]")
@@ -122,7 +122,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from homie_migrations_core import HomieMigrationsError, MigrationPack, killing
+from homie_migrations_core import HomieMigrationsError, MigrationPack
+from homie_migrations_core.authoring import crash_test as killing
 from homie_migrations_core.testing import PackContract
 
 FOLDER = Path(__file__).parent / "migrations"

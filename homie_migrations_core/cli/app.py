@@ -49,7 +49,7 @@ class LazyCommands(TyperGroup):
         name = _ALIASES.get(cmd_name, cmd_name)
         if name not in _HOMES:
             return None
-        module = importlib.import_module(f"homie_migrations_core.cli.{_HOMES[name]}")
+        module = importlib.import_module(f"homie_migrations_core.cli.commands.{_HOMES[name]}")
         return typer.main.get_command(module.commands[name])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

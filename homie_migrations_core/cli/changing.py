@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from homie_migrations_core.cli.output import Entry, Report, Steps, confirm, somebody_to_ask
-from homie_migrations_core.cli.scope import Scope, Target
 from homie_migrations_core.cli.signals import SignalStop, stop_on_signals
-from homie_migrations_core.cli.words import losses_in_words
+from homie_migrations_core.cli.targets import Scope, Target
+from homie_migrations_core.cli.wording import losses_in_words
 from homie_migrations_core.errors import LockTimeout, RehearsalFailed, RunStopped
 from homie_migrations_core.model import Plan
 from homie_migrations_core.progress import hearing_phases
@@ -17,7 +17,7 @@ from homie_migrations_core.runner import MigrationRunner
 from homie_migrations_core.stopping import Stopped
 
 if TYPE_CHECKING:
-    from homie_migrations_core.rehearsal import Rehearsal
+    from homie_migrations_core.running.rehearsal import Rehearsal
 
 
 @contextlib.contextmanager

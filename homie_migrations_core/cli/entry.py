@@ -64,7 +64,7 @@ def _run(given: list[str]) -> int:
     if given[:2] == ["migrations", "status"] and COMPLETION not in os.environ:
         options = parse_status(given[2:])
         if options is not None:
-            from homie_migrations_core.cli.status import show_status
+            from homie_migrations_core.cli.commands.status import show_status
 
             show_status(**options)  # type: ignore[arg-type]
     from homie_migrations_core.cli.app import run

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from homie_migrations_core.cli.words import (
+from homie_migrations_core.cli.wording import (
     checked_as_json,
     counted,
     finding_as_json,
@@ -30,7 +30,6 @@ from homie_migrations_core.cli.words import (
     seconds_in_words,
 )
 from homie_migrations_core.errors import ConfirmationDenied, HomieMigrationsError, NobodyToAsk
-from homie_migrations_core.hookspecs import hookimpl
 from homie_migrations_core.model import (
     BrokenPack,
     DatabaseStatus,
@@ -45,15 +44,16 @@ from homie_migrations_core.model import (
     Snapshot,
     Step,
 )
-from homie_migrations_core.naming import size_in_words
+from homie_migrations_core.packs.hookspecs import hookimpl
+from homie_migrations_core.packs.naming import size_in_words
 from homie_migrations_core.runner import MigrationRunner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from homie_migrations_core.checking import Checked
-    from homie_migrations_core.rehearsal import Rehearsal, RehearsedStep
+    from homie_migrations_core.authoring.check import Checked
+    from homie_migrations_core.inspection.validation import Detected
+    from homie_migrations_core.running.rehearsal import Rehearsal, RehearsedStep
     from homie_migrations_core.sqlite.schema import Schema
-    from homie_migrations_core.validation import Detected
 
 _STRONGEST_FIRST = (143, 130, 2, 1, 4, 3)
 _UNDONE = {"applied": "apply", "rolled_back": "roll back", "redone": "redo", "recorded": "record"}

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from homie_migrations_core.naming import size_in_words
+from homie_migrations_core.packs.naming import size_in_words
 from homie_migrations_core.progress import tell_phase
 from homie_migrations_core.sqlite.database import SLICE, uri
 from homie_migrations_core.sqlite.integrity import only_the_application_knows

@@ -27,7 +27,7 @@ from homie_migrations_core.errors import (
     SnapshotUnusable,
 )
 from homie_migrations_core.model import Record, Snapshot
-from homie_migrations_core.naming import begin_of_snapshots, is_snapshot_of
+from homie_migrations_core.packs.naming import begin_of_snapshots, is_snapshot_of
 from homie_migrations_core.progress import tell_phase
 from homie_migrations_core.sqlite.copying import (
     PAGES_A_STEP,

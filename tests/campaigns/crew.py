@@ -65,7 +65,7 @@ def serve() -> None:
     import logging
 
     import campaigns.interference
-    import homie_migrations_core.execution
+    import homie_migrations_core.running.execution
     import homie_migrations_core.sqlite.copying
     import homie_migrations_core.sqlite.guard
     import homie_migrations_core.sqlite.snapshots  # noqa: F401

@@ -11,7 +11,9 @@ import pytest
 import typer
 from helpers import creates
 
-from homie_migrations_core.cli import entry, status
+from homie_migrations_core.cli import entry
+
+from homie_migrations_core.cli.commands import status
 from homie_migrations_core.cli.app import app, run
 
 

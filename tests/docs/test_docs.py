@@ -30,7 +30,8 @@ import pytest
 import typer
 
 import homie_migrations_core
-from homie_migrations_core import errors, hookspecs
+from homie_migrations_core import errors
+from homie_migrations_core.packs import hookspecs
 from homie_migrations_core.cli import app
 from homie_migrations_core.sqlite import tracking
 

@@ -117,7 +117,7 @@ def test_the_page_shows_both_replacements():
     assert len(code) == 1
     assert code[0].startswith("from file_organizer_migrations.migration_runner import MigrationRunner, run_migrations")
     assert len([line for line in few_lines.splitlines() if line.strip()]) <= 10
-    assert "dropin.MigrationRunner" in few_lines
+    assert "compat.MigrationRunner" in few_lines
 
 
 # --- one line over the installed pack --------------------------------------------------------------------------

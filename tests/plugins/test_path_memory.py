@@ -34,7 +34,7 @@ from file_organizer_migrations.path_memory import (
 from helpers import creates, fingerprint, python_migration, query, recorded, run_sql, tables
 from homie_migrations_core import HomieMigrationsError, MigrationPack
 from homie_migrations_core.errors import DatabaseIsAhead, FolderUnusable, LockTimeout, MigrationFailed, PackBroken, UnknownPack
-from homie_migrations_core.plugins import collect
+from homie_migrations_core.packs.discovery import collect
 
 FILE = Path("modules", "homie_file_organizer.db")
 OWN = {"drives", "destinations", "destination_usage"}
@@ -529,7 +529,7 @@ def test_start_raises_when_the_own_distribution_is_broken_whatever_its_entry_poi
 
 
 def test_start_raises_when_the_own_pack_is_not_registered_at_all(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("homie_migrations_core.plugins.GROUP", "nobody.registers.this")
+    monkeypatch.setattr("homie_migrations_core.packs.discovery.GROUP", "nobody.registers.this")
     with pytest.raises(UnknownPack, match="file_organizer"):
         start(data)
     assert not data.exists()

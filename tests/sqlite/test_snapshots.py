@@ -303,7 +303,7 @@ def test_a_run_whose_commit_may_have_taken_effect_keeps_it(
         raise CommitUnconfirmed(str(path), "p:001_one", "disk I/O error")
 
     monkeypatch.setattr(Writer, "commit", commit_in_the_dark)
-    monkeypatch.setattr("homie_migrations_core.execution.Execution._took_effect", nobody_knows)
+    monkeypatch.setattr("homie_migrations_core.running.execution.Execution._took_effect", nobody_knows)
     with pytest.raises(CommitUnconfirmed):
         MigrationRunner(path, [pack]).apply()
     assert len(backups(path)) == 1

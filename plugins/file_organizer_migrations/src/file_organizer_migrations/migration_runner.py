@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 
-from homie_migrations_core import dropin
+from homie_migrations_core import compat
 
 
-class MigrationRunner(dropin.MigrationRunner):
+class MigrationRunner(compat.MigrationRunner):
     """One database file, and the file organizer's migrations."""
 
     pack_name = "file_organizer"

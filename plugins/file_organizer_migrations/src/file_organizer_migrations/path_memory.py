@@ -25,7 +25,7 @@ from homie_migrations_core.errors import LockTimeout, PackBroken, RunStopped, Un
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from homie_migrations_core.plugins import Collected
+    from homie_migrations_core.packs.discovery import Collected
 
 PACK = "file_organizer"
 DATABASE = "homie_file_organizer.db"
@@ -452,8 +452,9 @@ async def _finished(future: Future[_T], stop: threading.Event | None = None) -> 
 
 
 def _bring_up_to_date(data_dir: str | os.PathLike[str] | None, lock_timeout: float, should_stop: Callable[[], bool]) -> Path:
-    from homie_migrations_core import MigrationRunner, locations
-    from homie_migrations_core.plugins import collect
+    from homie_migrations_core import MigrationRunner
+    from homie_migrations_core.packs import locations
+    from homie_migrations_core.packs.discovery import collect
 
     collected = collect()
     _require_own_pack(collected)

@@ -1,0 +1,69 @@
+"""
+A pack as its author defines it, and a pack that can't be used. What a start-up needs of the values.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from homie_migrations_core.errors import PackInvalid
+from homie_migrations_core.packs.naming import default_database, is_pack_name
+
+
+class _MigrationPack(NamedTuple):
+    name: str
+    migrations: str | Path
+    database: str
+
+
+class MigrationPack(_MigrationPack):  # no dataclass: making one takes as long as the rest of this module twice over
+    """
+    A named, ordered set of migrations, as a distribution registers it or a program hands it over.
+
+    `migrations` is the dotted name of a package, or the path of a folder; nothing is read when the value is
+    made. `database` is a bare file name; by default it is `homie_<name>.db`.
+
+    Raises:
+        PackInvalid: The name, the database or the place can't be one.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, name: str, migrations: str | Path, database: str = "") -> Self:
+        """Check what a caller may have got wrong, whatever its types say."""
+        _check(name, migrations, database)
+        return super().__new__(cls, name, migrations, database or default_database(name))
+
+
+def _check(name: object, migrations: object, database: object) -> None:
+    if not (isinstance(name, str) and is_pack_name(name)):
+        raise PackInvalid(f"its name is {name!r}", "A name has lower-case letters, digits and _, and begins with a letter.")
+    if not isinstance(migrations, str | Path) or not str(migrations):
+        raise PackInvalid(
+            f"the migrations of {name} are {migrations!r}", "Give the dotted name of a package, or a pathlib.Path to a folder."
+        )
+    if not isinstance(database, str) or database in (".", "..") or any(sign in database for sign in "/\\\0:"):
+        raise PackInvalid(
+            f"the database of {name} is {database!r}", "Give a bare file name; where it lies is decided where it is used."
+        )
+
+
+class BrokenPack(NamedTuple):
+    """An entry point that cannot be loaded, or a pack with an unusable file."""
+
+    reason: str
+    pack: str | None = None
+    database: str | None = None
+    entry_point: str | None = None
+    distribution: str | None = None
+    distribution_version: str | None = None
+
+    @property
+    def label(self) -> str:
+        """How a message names it."""
+        if self.pack is not None and (self.entry_point in (None, self.pack)):
+            return self.pack
+        if self.pack is not None:
+            return f"{self.pack} (entry point {self.entry_point})"
+        return f"entry point {self.entry_point}" if self.entry_point is not None else f"distribution {self.distribution}"

@@ -1,0 +1,254 @@
+"""
+The plugin manager: entry points → packs and observers, and which are broken and why.
+
+pluggy's own loader stops at the first plugin that fails and skips a second one of the same name in silence,
+so the entry points are read one by one. Nothing here knows a database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pluggy
+
+from homie_migrations_core.errors import HomieMigrationsError
+from homie_migrations_core.packs import hookspecs
+from homie_migrations_core.packs.definition import BrokenPack, MigrationPack
+from homie_migrations_core.packs.files import UnusablePack, folder_of, list_files
+
+if TYPE_CHECKING:
+    from importlib_metadata import EntryPoint
+
+GROUP = "homie.migrations"
+_HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith(hookspecs.PREFIX))
+
+
+class RegisteredPack(NamedTuple):
+    """
+    A pack as a plugin handed it over; its files are found, none is read.
+
+    Which distribution it came with is read from that one's metadata when it is asked for.
+    """
+
+    pack: MigrationPack
+    folder: str
+    source: EntryPoint | None = None
+
+    @property
+    def distribution(self) -> str | None:
+        """The name of the distribution, if it came with one."""
+        return _distribution_of(self.source)[0]
+
+    @property
+    def distribution_version(self) -> str | None:
+        """The version of the distribution, if it came with one."""
+        return _distribution_of(self.source)[1]
+
+    def broken(self, reason: str) -> BrokenPack:
+        """The same pack as one that can't be used."""
+        name = self.source.name if self.source else None
+        return BrokenPack(reason, self.pack.name, self.pack.database, name, self.distribution, self.distribution_version)
+
+
+class Collected(NamedTuple):
+    """What the installed distributions register."""
+
+    packs: tuple[RegisteredPack, ...]
+    broken: tuple[BrokenPack, ...]
+    manager: pluggy.PluginManager
+
+
+def version_of(package: str) -> str | None:
+    """The version of the distribution that a package came with, if that can be told."""
+    from importlib_metadata import packages_distributions, version
+
+    try:
+        distributions = packages_distributions().get(package.partition(".")[0], [])
+        return version(distributions[0]) if len(set(distributions)) == 1 else None
+    except Exception:  # some distribution's metadata, not even this one's, is damaged
+        return None
+
+
+def new_manager() -> pluggy.PluginManager:
+    """A plugin manager that knows the hooks and holds no plugin."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+def collect() -> Collected:
+    """
+    Every pack and observer that an installed distribution registers, and every broken entry point.
+
+    Never raises for what a distribution did wrong: that is in `broken`, and the others are not affected.
+    """
+    manager = new_manager()
+    found: list[RegisteredPack] = []
+    entry_points, broken = _installed_entry_points()
+    for entry_point in sorted(entry_points, key=lambda each: (each.name, each.value)):
+        try:
+            plugin = entry_point.load()
+            if not manager.is_registered(plugin):  # a second entry point may name the same module
+                register(manager, plugin)
+            packs = _packs_of(manager, plugin)
+        except (Exception, SystemExit) as error:  # a stranger's code: whatever it raises is the reason
+            broken.append(BrokenPack(_reason(error), None, None, entry_point.name, *_distribution_of(entry_point)))
+            continue
+        for pack in packs:
+            try:
+                found.append(_registered(pack, entry_point))
+            except UnusablePack as error:
+                broken.append(RegisteredPack(pack, "", entry_point).broken(str(error)))
+    return Collected(*_without_duplicates(found, broken), manager)
+
+
+def _distribution_of(entry_point: EntryPoint | None) -> tuple[str | None, str | None]:
+    try:
+        return (entry_point.dist.name, entry_point.dist.version) if entry_point and entry_point.dist else (None, None)
+    except Exception:  # its metadata is damaged, which is no reason not to use it
+        return None, None
+
+
+def _installed_entry_points() -> tuple[list[EntryPoint], list[BrokenPack]]:
+    """The entry points of our group, and what an entry_points.txt that can't be read keeps from us."""
+    from importlib_metadata import distributions, entry_points
+
+    try:
+        return list(entry_points(group=GROUP)), []
+    except Exception:  # one malformed file, whoever's it is; so they are read one by one
+        found: list[EntryPoint] = []
+        broken: list[BrokenPack] = []
+    seen: set[str] = set()
+    for distribution in distributions():
+        name = version = None
+        try:
+            name, version = distribution.name, distribution.version
+            if name not in seen:  # found twice on sys.path, the first counts
+                seen.add(name)
+                found += distribution.entry_points.select(group=GROUP)
+        except Exception as error:
+            if _may_name_our_group(distribution):
+                reason = f"its entry_points.txt can't be read ({type(error).__name__}: {error})"
+                broken.append(BrokenPack(reason, distribution=name, distribution_version=version))
+    return found, broken
+
+
+def _may_name_our_group(distribution: Any) -> bool:
+    try:
+        return GROUP in (distribution.read_text("entry_points.txt") or "")
+    except UnicodeDecodeError:
+        return True
+
+
+def register(manager: pluggy.PluginManager, plugin: object, name: str | None = None) -> None:
+    """
+    The plugin's hooks are called from now on.
+
+    Raises:
+        UnusablePack: It implements no hook, or one that does not exist.
+    """
+    named = [each for each in dir(plugin) if each.startswith(hookspecs.PREFIX)]
+    if unknown := [each for each in named if each not in _HOOKS and _is_hook(plugin, each)]:
+        raise UnusablePack(f"it implements {', '.join(unknown)}, and there is no such hook")
+    if bare := [each for each in named if each in _HOOKS and not _is_hook(plugin, each)]:
+        raise UnusablePack(f"its {', '.join(bare)} is not marked with @hookimpl")
+    try:
+        manager.register(plugin, name)
+        manager.check_pending()
+    except Exception as error:
+        if manager.is_registered(plugin):
+            manager.unregister(plugin)
+        raise UnusablePack(str(error)) from error
+    if not manager.get_hookcallers(plugin):
+        manager.unregister(plugin)
+        raise UnusablePack("it implements no hook of homie_migrations")
+
+
+def _is_hook(plugin: object, name: str) -> bool:
+    return hasattr(getattr(plugin, name, None), f"{hookspecs.PROJECT}_impl")
+
+
+def _packs_of(manager: pluggy.PluginManager, plugin: object) -> list[MigrationPack]:
+    packs: list[MigrationPack] = []
+    for implementation in manager.hook.homie_migration_packs.get_hookimpls():
+        if implementation.plugin is not plugin:
+            continue
+        answer: Any = implementation.function()
+        for pack in [answer] if isinstance(answer, MigrationPack) or not isinstance(answer, list | tuple) else answer:
+            if not isinstance(pack, MigrationPack):
+                raise UnusablePack(f"homie_migration_packs() returned {pack!r}, which is no MigrationPack")
+            packs.append(pack)
+    return packs
+
+
+def _registered(pack: MigrationPack, source: EntryPoint) -> RegisteredPack:
+    folder = folder_of(pack.migrations)
+    problems = list_files(folder)[2]
+    if problems:
+        raise UnusablePack("; ".join(problems))
+    return RegisteredPack(pack, folder, source)
+
+
+def _without_duplicates(
+    found: Sequence[RegisteredPack], broken: Sequence[BrokenPack]
+) -> tuple[tuple[RegisteredPack, ...], tuple[BrokenPack, ...]]:
+    """Of two that register one name neither wins: which of them wrote the records can't be known."""
+    claimed = [each.pack.name for each in found] + [each.pack for each in broken if each.pack]
+    all_broken = list(broken)
+    for each in found:
+        if claimed.count(each.pack.name) > 1:
+            sources = [one.distribution for one in found if one.pack.name == each.pack.name]
+            sources += [one.distribution for one in broken if one.pack == each.pack.name]
+            by = " and by ".join(sorted(source or "no distribution" for source in sources))
+            all_broken.append(each.broken(f"the pack {each.pack.name} is registered more than once, by {by}"))
+    all_broken.sort(key=lambda each: (each.entry_point or "", each.pack or "", each.distribution or ""))
+    return tuple(each for each in found if claimed.count(each.pack.name) == 1), tuple(all_broken)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, UnusablePack | HomieMigrationsError):
+        return str(error)
+    return f"it can't be loaded ({type(error).__name__}: {error})"
+
+
+def database_path(manager: pluggy.PluginManager, database: str, data_dir: Path) -> tuple[Path, bool]:
+    """
+    Where a database lies, and whether a plugin said so.
+
+    Raises:
+        UnusablePack: A plugin failed to say; guessing could make a second, empty database.
+    """
+    try:
+        answer = manager.hook.homie_database_path(database=database, data_dir=data_dir)
+        if answer is None:
+            return data_dir / "modules" / database, False
+        return Path(answer), True
+    except (Exception, SystemExit) as error:
+        raise UnusablePack(f"homie_database_path failed for {database} ({type(error).__name__}: {error})") from error
+
+
+class Observers:
+    """Tells every plugin what a run does. One that raises is logged and harms neither the run nor the others."""
+
+    def __init__(self, manager: pluggy.PluginManager | None, others: Iterable[object] = ()) -> None:
+        self._managers = [manager] if manager else []
+        own = new_manager()
+        for each in others:
+            register(own, each)
+        if own.get_plugins():
+            self._managers.append(own)
+
+    def tell(self, hook: str, **facts: object) -> None:
+        """Call `hook` of every plugin that implements it."""
+        for manager in self._managers:
+            plugins = [implementation.plugin for implementation in getattr(manager.hook, hook).get_hookimpls()]
+            for plugin in plugins:
+                caller = manager.subset_hook_caller(hook, [each for each in plugins if each is not plugin])
+                try:
+                    caller(**facts)
+                except (Exception, SystemExit):
+                    import logging
+
+                    logging.getLogger("homie_migrations").exception("An observer failed in %s; the run goes on.", hook)

@@ -1,0 +1,52 @@
+"""
+Where a pack's files are, and what they are called. No file is opened here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+from homie_migrations_core.packs import naming
+
+
+class UnusablePack(Exception):
+    """Why a pack's files can't be used; `plugins` and `runner` turn it into a `BrokenPack`."""
+
+
+def folder_of(migrations: str | Path) -> str:
+    """
+    The folder that holds a pack's files. The package itself is not imported, its parents are.
+
+    Raises:
+        UnusablePack: There is no such package or folder.
+    """
+    if isinstance(migrations, Path):
+        if not os.path.isdir(migrations):
+            raise UnusablePack(f"its folder {migrations} does not exist or is no folder")
+        return os.path.abspath(migrations)
+    try:
+        spec = importlib.util.find_spec(migrations)
+    except (Exception, SystemExit) as error:  # a parent package that fails to import is the pack's fault, whatever it raises
+        raise UnusablePack(f"its package {migrations} can't be found ({type(error).__name__}: {error})") from error
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    found = list({os.path.realpath(place): place for place in places if os.path.isdir(place)}.values())
+    if not found:
+        raise UnusablePack(f"its package {migrations} is not installed as a folder of files")
+    if len(found) > 1:  # without an __init__.py it is whatever has that name on sys.path
+        raise UnusablePack(f"its package {migrations} is in more than one folder ({', '.join(found)}); give it an __init__.py")
+    return os.path.abspath(found[0])
+
+
+def list_files(folder: str) -> tuple[dict[int, str], dict[int, str], list[str]]:
+    """
+    The migrations and rollback scripts in a folder, by version, and every problem. No file is opened.
+
+    Raises:
+        UnusablePack: The folder can't be listed.
+    """
+    try:
+        return naming.sort_files(os.listdir(folder))
+    except OSError as error:
+        raise UnusablePack(f"its folder {folder} can't be read ({error.strerror})") from error

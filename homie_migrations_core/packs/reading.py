@@ -1,0 +1,267 @@
+"""
+A folder of files → a pack: names, versions, requirements, read without running them.
+
+Loads one file when its time comes, from the very bytes that were checked. Never decides what should run.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+import tokenize
+import types
+from collections.abc import Callable, Iterator
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from homie_migrations_core.model import Migration, MigrationPack, Pack
+from homie_migrations_core.packs import naming
+from homie_migrations_core.packs.checksum import python_checksum, sql_checksum
+from homie_migrations_core.packs.files import UnusablePack as UnusablePack
+from homie_migrations_core.packs.files import folder_of, list_files
+
+VERSION_FUNCTION, APPLY, ROLLBACK, VERIFY = (
+    "get_migration_version",
+    "apply_migration",
+    "rollback_migration",
+    "verify_migration",
+)
+
+
+def read_pack(pack: MigrationPack, *, distribution: str | None = None, distribution_version: str | None = None) -> Pack:
+    """
+    The pack with all its migrations read, none of them run.
+
+    A file whose content can't be used is kept, with its problem: that is a stop only while it is pending.
+
+    Raises:
+        UnusablePack: The place or the file names can't be used.
+    """
+    folder = Path(folder_of(pack.migrations))
+    files, rollbacks, problems = list_files(str(folder))
+    if problems:
+        raise UnusablePack("; ".join(problems))
+    migrations = (_read(pack.name, version, folder, files[version], rollbacks.get(version)) for version in sorted(files))
+    return Pack(
+        pack.name,
+        pack.database,
+        tuple(migrations),
+        distribution,
+        distribution_version,
+        pack.migrations if isinstance(pack.migrations, str) else None,
+    )
+
+
+def _read(pack: str, version: int, folder: Path, file_name: str, rollback: str | None) -> Migration:
+    path = folder / file_name
+    try:
+        content = path.read_bytes()
+        rollback_content = (folder / rollback).read_bytes() if rollback else b""
+    except OSError as error:
+        unreadable = os.path.basename(error.filename or file_name)
+        return Migration(pack, version, naming.stem(file_name), path, problem=f"{unreadable} can't be read ({error.strerror})")
+    facts = _sql_facts(content) if file_name.endswith(".sql") else _python_facts(content, version, path)
+    problem = f"{file_name}{facts.problem}" if facts.problem else None
+    if rollback and (unusable := _sql_facts(rollback_content).problem):
+        problem = problem or f"{rollback}{unusable}"
+    return Migration(
+        pack,
+        version,
+        naming.stem(file_name),
+        path,
+        facts.checksum,
+        facts.requires,
+        facts.reversible or rollback is not None,
+        problem,
+        content,
+        folder / rollback if rollback else None,
+        rollback_content,
+    )
+
+
+class _Facts(NamedTuple):
+    checksum: str | None = None
+    requires: tuple[str, ...] = ()
+    reversible: bool = False
+    problem: str | None = None
+
+
+def _sql_facts(content: bytes) -> _Facts:
+    try:
+        script = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return _Facts(problem=f" is not UTF-8 ({error.reason} at byte {error.start})")
+    requires: list[str] = []
+    for line in script.splitlines():
+        comment = line.strip()
+        if comment and not comment.startswith("--"):
+            break
+        key, colon, refs = comment.removeprefix("--").strip().partition(":")
+        if colon and key.strip().lower() == "requires":
+            requires.extend(ref for ref in refs.replace(",", " ").split())
+    problem = next((f" requires {ref!r}, which is no ref like pack:3" for ref in requires if not naming.split_ref(ref)), None)
+    return _Facts(sql_checksum(script.replace("\r\n", "\n")), () if problem else tuple(requires), False, problem)
+
+
+def _python_facts(content: bytes, version: int, path: Path) -> _Facts:
+    try:
+        tree = ast.parse(content, path)  # a warning of the parser names the file
+        checksum = python_checksum(content, tree)
+    except SyntaxError as error:
+        return _Facts(problem=f", line {error.lineno}: {error.msg}")
+    except (ValueError, RecursionError, MemoryError, tokenize.TokenError) as error:  # null bytes, or code nested beyond the parser
+        return _Facts(problem=f" can't be parsed ({error})")
+    names = _bindings(tree.body)
+    problem = None
+    open_ended = "*" in names
+    functions = {each: _bound(each, names) for each in (VERSION_FUNCTION, APPLY, ROLLBACK, VERIFY)}
+    for required in (VERSION_FUNCTION, APPLY):
+        if functions[required] is None and not (open_ended and required not in names):
+            problem = f" has no {required}()"
+            break
+    for each, function in functions.items():
+        if isinstance(function, ast.AsyncFunctionDef):
+            problem = f" defines {each} with async def, which would never be awaited"
+    requires: tuple[str, ...] = ()
+    try:
+        found = _returned(functions[VERSION_FUNCTION], names)
+        if problem is None and found is not ... and (type(found) is not int or found != version):
+            problem = f" says that its version is {found!r}, its name says {version}"
+        if (declared := names.get("REQUIRES")) is not None:
+            requires, complaint = _requirements(_literal(declared, names))
+            problem = problem or complaint
+    except _NotALiteral as error:
+        problem = problem or f", line {error.line}: {error.what} can't be read without running it; write it as a literal"
+    reversible = functions[ROLLBACK] is not None or (open_ended and ROLLBACK not in names)
+    return _Facts(checksum, requires, reversible, problem)
+
+
+def _requirements(value: object) -> tuple[tuple[str, ...], str | None]:
+    refs = (value,) if isinstance(value, str) else value
+    if not isinstance(refs, tuple | list | set | frozenset):
+        return (), f" has REQUIRES = {value!r}, which is no tuple of refs"
+    for ref in refs:
+        if not (isinstance(ref, str) and naming.split_ref(ref)):
+            return (), f" requires {ref!r}, which is no ref like pack:3"
+    return tuple(sorted(refs) if isinstance(refs, set | frozenset) else refs), None
+
+
+class _NotALiteral(Exception):
+    def __init__(self, what: str, line: int) -> None:
+        self.what, self.line = what, line
+
+
+def _bindings(body: list[ast.stmt]) -> dict[str, ast.AST]:
+    """What each name of a module is bound to, the last binding last; `*` for a star import."""
+    names: dict[str, ast.AST] = {}
+    for node in _statements(body):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names[node.name] = node
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            for alias in node.names:
+                names[(alias.asname or alias.name).partition(".")[0]] = node
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                pairs = [(target, node.value)]
+                if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                    pairs = list(zip(target.elts, node.value.elts, strict=False))
+                names.update({one.id: value for one, value in pairs if isinstance(one, ast.Name)})
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            names[node.target.id] = node.value
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            names[node.target.id] = node  # no literal any more
+    return names
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.AST]:
+    for node in body:
+        yield node
+        for inner in ("body", "orelse", "finalbody", "handlers", "cases"):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                yield from _statements(getattr(node, inner, []))
+
+
+def _bound(name: str, names: dict[str, ast.AST]) -> ast.AST | None:
+    """What a function's name is bound to in the end; None for nothing, and for what is plainly no function."""
+    node = names.get(name)
+    for _ in names:  # an alias of an alias; a ring of them ends
+        if isinstance(node, ast.Name):
+            node = names.get(node.id, node)
+    return None if isinstance(node, ast.Constant) else node
+
+
+def _returned(function: ast.AST | None, names: dict[str, ast.AST]) -> object:
+    """What a version function returns, as a literal; an ellipsis where only running the file could tell (an import)."""
+    if function is None or isinstance(function, ast.Import | ast.ImportFrom | ast.Name):
+        return ...
+    if isinstance(function, ast.Lambda):
+        return _literal(function.body, names, VERSION_FUNCTION)
+    if isinstance(function, ast.FunctionDef):
+        returns = [node for node in ast.walk(function) if isinstance(node, ast.Return)]
+        if len(returns) == 1 and returns[0].value is not None:
+            return _literal(returns[0].value, names, VERSION_FUNCTION)
+    raise _NotALiteral(f"what {VERSION_FUNCTION}() returns", getattr(function, "lineno", 1))
+
+
+def _literal(node: ast.AST, names: dict[str, ast.AST], of: str | None = None) -> object:
+    what = f"what {of}() returns" if of else "REQUIRES"
+    for _ in range(len(names) + 1):
+        if not isinstance(node, ast.Name):
+            break
+        node = names.get(node.id, ast.Pass())
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError) as error:
+        raise _NotALiteral(what, getattr(node, "lineno", 1)) from error
+
+
+class Loaded(NamedTuple):
+    """The functions of a Python migration, once its file has been run."""
+
+    apply: Callable[..., Any]
+    rollback: Callable[..., Any] | None
+    verify: Callable[..., Any] | None
+
+
+def load(migration: Migration, package: str | None) -> Loaded:
+    """
+    Run a Python migration's file and return its functions.
+
+    What runs is `migration.content`, the bytes its checksum was made of, not what the file may hold by now.
+
+    Raises:
+        UnusablePack: What the file binds is not what the rules ask for.
+        BaseException: Whatever the file itself raises.
+    """
+    name = f"{package}.{migration.name}" if package else f"_homie_{migration.pack}_{migration.name}"
+    # As importlib would make it, at a tenth of the price; there is no loader, because nothing is read again.
+    module = types.ModuleType(name)
+    module.__spec__ = ModuleSpec(name, None, origin=str(migration.path))
+    module.__spec__.has_location = True
+    module.__file__, module.__package__ = str(migration.path), package or ""
+    before = sys.modules.get(name)
+    sys.modules[name] = module  # dataclasses and pickling look their module up while it runs
+    try:
+        code = compile(migration.content, str(migration.path), "exec", dont_inherit=True)
+        exec(code, module.__dict__)
+    finally:
+        if before is None:
+            sys.modules.pop(name, None)
+        else:
+            sys.modules[name] = before
+    functions = {each: getattr(module, each, None) for each in (VERSION_FUNCTION, APPLY, ROLLBACK, VERIFY)}
+    for required in (VERSION_FUNCTION, APPLY):
+        if functions[required] is None:
+            raise UnusablePack(f"{migration.path.name} has no {required}()")
+    for each, function in functions.items():
+        if function is not None and not callable(function):
+            raise UnusablePack(f"{migration.path.name} binds {each} to something that can't be called")
+    version = module.get_migration_version()
+    if type(version) is not int or version != migration.version:
+        raise UnusablePack(f"{migration.path.name} says that its version is {version!r}, its name says {migration.version}")
+    requires = getattr(module, "REQUIRES", ())
+    if set(_requirements(requires)[0]) != set(migration.requires):
+        raise UnusablePack(f"{migration.path.name} makes up its REQUIRES while it runs ({requires!r}); write it as a literal")
+    return Loaded(functions[APPLY], functions[ROLLBACK], functions[VERIFY])  # type: ignore[arg-type]

@@ -1,0 +1,541 @@
+"""Real entry points of real distributions: what is found, what is broken and why, and who hears of a run."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import subprocess
+import sys
+
+import pytest
+from helpers import creates, python_migration, recorded, run_sql, write_pack
+from homie_migrations_core import MigrationPack, MigrationRunner, hookimpl
+from homie_migrations_core.packs import discovery as plugins
+from homie_migrations_core.errors import MigrationFailed
+from homie_migrations_core.model import Step
+
+HEAD = "from pathlib import Path\nfrom homie_migrations_core import MigrationPack, hookimpl\n"
+FILES = {"001_a.py": creates(1, "a")}
+
+
+def found(collected: plugins.Collected | None = None) -> dict[str, str | None]:
+    """The packs of this test's distributions, by the distribution they came with."""
+    packs = (collected or plugins.collect()).packs
+    return {each.pack.name: each.distribution for each in packs if each.distribution != "homie-file-organizer-migrations"}
+
+
+def broken(collected: plugins.Collected | None = None) -> dict[str, str]:
+    """What is broken, by its label."""
+    return {each.label: each.reason for each in (collected or plugins.collect()).broken}
+
+
+# --- healthy ones -------------------------------------------------------------------------------------------
+
+
+def test_a_pack_is_found_with_its_distribution(installed):
+    folder = installed.pack("mail", FILES, database="app.db", version="2.5", distribution="acme-mail")
+    (each,) = (each for each in plugins.collect().packs if each.pack.name == "mail")
+    assert each.pack == MigrationPack("mail", "acme_mail_plugin.migrations", "app.db")
+    assert (each.distribution, each.distribution_version, each.folder) == ("acme-mail", "2.5", str(folder))
+
+
+def test_one_hook_may_hand_over_several_packs_or_none(installed, tmp_path):
+    for name in ("one", "two"):
+        write_pack(tmp_path / name, name, FILES)
+    code = HEAD + (
+        f"@hookimpl\ndef homie_migration_packs():\n    return [MigrationPack(n, Path({str(tmp_path)!r}) / n) for n in "
+        f"('one', 'two')]\n"
+    )
+    installed.distribution("several", {"several_plugin": code}, {"several": "several_plugin"})
+    installed.distribution(
+        "none", {"none_plugin": HEAD + "@hookimpl\ndef homie_migration_packs(): return []\n"}, {"none": "none_plugin"}
+    )
+    collected = plugins.collect()
+    assert found(collected) == {"one": "several", "two": "several"}
+    assert broken(collected) == {}
+
+
+def test_an_entry_point_may_name_an_object_in_a_module(installed, tmp_path):
+    write_pack(tmp_path / "p", "p", FILES)
+    code = (
+        HEAD
+        + "class Plugin:\n    @hookimpl\n"
+        + f"    def homie_migration_packs(self): return MigrationPack('p', Path({str(tmp_path / 'p')!r}))\n"
+        + "plugin = Plugin()\n"
+    )
+    installed.distribution("object", {"object_plugin": code}, {"p": "object_plugin:plugin"})
+    assert found() == {"p": "object"}
+
+
+def test_a_plugin_that_only_observes_is_fine(installed):
+    installed.distribution(
+        "watch", {"watch_plugin": HEAD + "@hookimpl\ndef homie_run_started(run): pass\n"}, {"watch": "watch_plugin"}
+    )
+    collected = plugins.collect()
+    assert broken(collected) == {}
+    assert [each.__name__ for each in collected.manager.get_plugins()].count("watch_plugin") == 1
+
+
+def test_collecting_opens_no_migration_and_imports_no_package_of_them(installed):
+    folder = installed.pack("mail", {"001_a.py": "raise SystemExit('was run')"})
+    (folder / "__init__.py").write_text("raise SystemExit('was imported')")
+    (folder / "001_a.py").chmod(0)
+    assert found() == {"mail": "mail-dist"}
+    assert "mail_plugin.migrations" not in sys.modules
+
+
+# --- broken ones ----------------------------------------------------------------------------------------------
+
+BROKEN_MODULES = {
+    "import": (
+        "import no_such_module_of_ours",
+        "it can't be loaded (ModuleNotFoundError: No module named 'no_such_module_of_ours')",
+    ),
+    "syntax": ("def x(:", "it can't be loaded (SyntaxError: invalid syntax"),
+    "exit at import": ("raise SystemExit(3)", "it can't be loaded (SystemExit: 3)"),
+    "exit at the call": (
+        HEAD + "@hookimpl\ndef homie_migration_packs(): raise SystemExit('no')",
+        "it can't be loaded (SystemExit: no)",
+    ),
+    "raises": (
+        HEAD + "@hookimpl\ndef homie_migration_packs(): return 1 / 0",
+        "it can't be loaded (ZeroDivisionError: division by zero)",
+    ),
+    "no hook": ("x = 1", "it implements no hook of homie_migrations"),
+    "unmarked hook": ("def homie_migration_packs(): return []", "its homie_migration_packs is not marked with @hookimpl"),
+    "unmarked beside a marked one": (
+        HEAD + "def homie_migration_packs(): return []\n@hookimpl\ndef homie_run_started(run): pass\n",
+        "its homie_migration_packs is not marked with @hookimpl",
+    ),
+    "typo": (
+        HEAD + "@hookimpl\ndef homie_migration_pack(): return []",
+        "it implements homie_migration_pack, and there is no such hook",
+    ),
+    "typo beside a good one": (
+        HEAD + "@hookimpl\ndef homie_migration_packs(): return []\n@hookimpl\ndef homie_step_start(run): pass\n",
+        "it implements homie_step_start, and there is no such hook",
+    ),
+    "hook of another name": (HEAD + "@hookimpl\ndef migration_packs(): return []", "unknown hook 'migration_packs' in plugin"),
+    "marked with a strange name": (
+        HEAD + "@hookimpl(specname='homie_nothing')\ndef f(): return []",
+        "unknown hook 'homie_nothing' in plugin",
+    ),
+    "wrong argument": (HEAD + "@hookimpl\ndef homie_run_started(runs): pass", "Argument(s) {'runs'} are declared in the hookimpl"),
+    "returns nothing": (
+        HEAD + "@hookimpl\ndef homie_migration_packs(): pass",
+        "homie_migration_packs() returned None, which is no MigrationPack",
+    ),
+    "returns a name": (
+        HEAD + "@hookimpl\ndef homie_migration_packs(): return ['a.migrations']",
+        "homie_migration_packs() returned 'a.migrations', which is no MigrationPack",
+    ),
+    "no pack": (
+        HEAD + "@hookimpl\ndef homie_migration_packs(): return MigrationPack('A-b', 'x')",
+        "This is not a migration pack: its name is 'A-b'.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "reason"), BROKEN_MODULES.values(), ids=BROKEN_MODULES)
+def test_a_broken_entry_point_is_named_and_never_hides_the_healthy_ones(installed, code, reason):
+    installed.pack("healthy", FILES)
+    installed.distribution("bad-dist", {"bad_plugin": code}, {"bad": "bad_plugin"}, version="0.3")
+    installed.pack("also_healthy", FILES)
+    collected = plugins.collect()
+    assert found(collected) == {"healthy": "healthy-dist", "also_healthy": "also_healthy-dist"}
+    (each,) = collected.broken
+    assert each.reason.startswith(reason) or (reason[0].isupper() and reason in each.reason)  # pluggy's own words
+    assert (each.entry_point, each.pack, each.distribution, each.distribution_version) == ("bad", None, "bad-dist", "0.3")
+
+
+@pytest.mark.parametrize("value", ["no_such_plugin", "json:no_such_name", "a b c!", ""])
+def test_an_entry_point_that_leads_nowhere_is_broken(installed, value):
+    installed.pack("healthy", FILES)
+    installed.distribution("bad-dist", {}, {"bad": value})
+    collected = plugins.collect()
+    assert found(collected) == {"healthy": "healthy-dist"}
+    assert list(broken(collected)) == ["entry point bad"]
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({}, "it holds no migration (was the distribution built without its migration files?)"),
+        ({"001_a.py": "", "helpers.py": ""}, "helpers.py is not named by the rule"),
+        ({"001_a.py": "", "001_b.sql": ""}, "001_a.py and 001_b.sql have the same version 1"),
+    ],
+)
+def test_a_pack_whose_file_names_cannot_be_used_is_broken_under_its_own_name(installed, files, reason):
+    installed.pack("bad", files, database="app.db", entry_point="elsewhere")
+    (each,) = plugins.collect().broken
+    assert reason in each.reason
+    assert (each.label, each.pack, each.database) == ("bad (entry point elsewhere)", "bad", "app.db")
+
+
+@pytest.mark.parametrize("failure", ["raise SystemExit(1)", "1 / 0"])
+def test_a_pack_whose_parent_package_fails_is_broken_and_harms_nobody(installed, failure):
+    installed.pack("healthy", FILES)
+    code = HEAD + "@hookimpl\ndef homie_migration_packs(): return MigrationPack('bad', 'failing_plugin.migrations')\n"
+    installed.distribution("bad-dist", {"bad_plugin": code, "failing_plugin": failure}, {"bad": "bad_plugin"})
+    collected = plugins.collect()
+    assert found(collected) == {"healthy": "healthy-dist"}
+    assert "its package failing_plugin.migrations can't be found" in broken(collected)["bad"]
+
+
+def test_what_is_broken_comes_in_the_order_of_its_names(installed):
+    installed.distribution("dist-3", {}, {"b": "no_such_plugin", "a": "no_such_plugin"})
+    installed.distribution("dist-2", {}, {"b": "no_such_plugin"})
+    installed.pack("z", {}, distribution="dist-4", entry_point="a")
+    installed.pack("y", {}, distribution="dist-5", entry_point="a")
+    installed.distribution("dist-1", {}, {"c": "x"})
+    (installed.site / "dist_1-1.0.dist-info" / "entry_points.txt").write_text("[homie.migrations]\nno equals sign\n")
+    assert [(each.entry_point, each.pack, each.distribution) for each in plugins.collect().broken] == [
+        (None, None, "dist-1"),
+        ("a", None, "dist-3"),
+        ("a", "y", "dist-5"),
+        ("a", "z", "dist-4"),
+        ("b", None, "dist-2"),
+        ("b", None, "dist-3"),
+    ]
+
+
+def test_names_of_a_plugins_own_that_begin_alike_are_its_own_business(installed, tmp_path):
+    write_pack(tmp_path / "p", "p", FILES)
+    code = HEAD + f"homie_folder = Path({str(tmp_path / 'p')!r})\ndef homie_helper(): return 'p'\n"
+    code += "@hookimpl\ndef homie_migration_packs(): return MigrationPack(homie_helper(), homie_folder)\n"
+    installed.distribution("own-names", {"own_plugin": code}, {"p": "own_plugin"})
+    collected = plugins.collect()
+    assert (found(collected), broken(collected)) == ({"p": "own-names"}, {})
+
+
+def test_two_distributions_that_register_one_name_are_both_broken(installed):
+    installed.pack("mail", FILES, distribution="first", entry_point="mail")
+    installed.pack("mail", FILES, distribution="second", entry_point="mail", version="2.0")
+    installed.pack("healthy", FILES)
+    installed.pack("zzz", {}, distribution="third")
+    installed.distribution("fourth", {}, {"zzzz": "no_such_plugin"})
+    collected = plugins.collect()
+    assert found(collected) == {"healthy": "healthy-dist"}
+    reason = "the pack mail is registered more than once, by first and by second"
+    assert [(each.pack, each.distribution, each.distribution_version, each.reason) for each in collected.broken[:2]] == [
+        ("mail", "first", "1.0", reason),
+        ("mail", "second", "2.0", reason),
+    ]
+    assert [each.distribution for each in collected.broken[2:]] == ["third", "fourth"]
+
+
+def test_a_second_registration_counts_even_when_it_is_unusable_itself(installed):
+    installed.pack("mail", FILES, distribution="first")
+    installed.pack("mail", {}, distribution="second")
+    collected = plugins.collect()
+    assert found(collected) == {}
+    assert {each.distribution: each.reason for each in collected.broken} == {
+        "first": "the pack mail is registered more than once, by first and by second",
+        "second": "it holds no migration (was the distribution built without its migration files?)",
+    }
+
+
+def test_two_entry_points_that_name_one_module_are_both_broken(installed, tmp_path):
+    write_pack(tmp_path / "p", "p", FILES)
+    code = HEAD + f"@hookimpl\ndef homie_migration_packs(): return MigrationPack('p', Path({str(tmp_path / 'p')!r}))\n"
+    installed.distribution("twice", {"twice_plugin": code}, {"one": "twice_plugin", "two": "twice_plugin"})
+    collected = plugins.collect()
+    assert found(collected) == {}
+    reason = "the pack p is registered more than once, by twice and by twice"
+    assert broken(collected) == {"p (entry point one)": reason, "p (entry point two)": reason}
+
+
+def test_an_observer_that_is_named_twice_is_told_once(installed, tmp_path):
+    trace = tmp_path / "trace"
+    code = HEAD + f"@hookimpl\ndef homie_run_started(run):\n    with open({str(trace)!r}, 'a') as f: f.write('x')\n"
+    installed.distribution("twice", {"twice_plugin": code}, {"one": "twice_plugin", "two": "twice_plugin"})
+    collected = plugins.collect()
+    assert broken(collected) == {}
+    plugins.Observers(collected.manager).tell("homie_run_started", run=None)
+    assert trace.read_text() == "x"
+
+
+def test_of_one_distribution_found_twice_the_first_counts(installed, tmp_path, monkeypatch):
+    installed.pack("mail", FILES, distribution="acme", version="1.0")
+    hidden = tmp_path / "site-of-the-system"
+    info = hidden / "acme-0.9.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 0.9\n")
+    (info / "entry_points.txt").write_text("[homie.migrations]\nmail = acme_plugin\nold = no_such_plugin\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(hidden)])
+    importlib.invalidate_caches()
+
+    def is_the_first() -> bool:
+        (each,) = (each for each in plugins.collect().packs if each.pack.name == "mail")
+        return each.distribution_version == "1.0" and broken() == {}
+
+    assert is_the_first()
+    installed.distribution("stranger", {}, {})  # its malformed file makes them be read one by one
+    (installed.site / "stranger-1.0.dist-info" / "entry_points.txt").write_text("[console_scripts]\nno equals sign\n")
+    assert is_the_first()
+
+
+@pytest.mark.parametrize("content", [b"[homie.migrations]\nno equals sign\n", b"[homie.migrations]\nbad = \xff\xfe\n"])
+def test_a_malformed_file_of_entry_points_is_named_and_hides_nobody(installed, content):
+    installed.pack("healthy", FILES)
+    installed.distribution("bad-dist", {}, {"bad": "x"})
+    (installed.site / "bad_dist-1.0.dist-info" / "entry_points.txt").write_bytes(content)
+    collected = plugins.collect()
+    assert found(collected) == {"healthy": "healthy-dist"}
+    assert list(broken(collected)) == ["distribution bad-dist"]
+    assert broken(collected)["distribution bad-dist"].startswith("its entry_points.txt can't be read (")
+
+
+def test_a_malformed_file_that_has_nothing_to_do_with_us_is_none_of_our_business(installed):
+    installed.pack("healthy", FILES)
+    installed.distribution("bad-dist", {}, {"bad": "x"})
+    (installed.site / "bad_dist-1.0.dist-info" / "entry_points.txt").write_text("[console_scripts]\nno equals sign\n")
+    collected = plugins.collect()
+    assert (found(collected), broken(collected)) == ({"healthy": "healthy-dist"}, {})
+
+
+def test_a_distribution_without_metadata_does_not_stop_the_others(installed):
+    installed.pack("healthy", FILES)
+    installed.pack("bare", FILES)
+    (installed.site / "bare_dist-1.0.dist-info" / "METADATA").unlink()
+    importlib.invalidate_caches()
+    assert "healthy" in found()
+
+
+def test_a_broken_pack_never_stops_a_healthy_one_of_the_same_database(installed, tmp_path, caplog):
+    installed.pack("healthy", FILES, database="homie_app.db")
+    installed.pack("bad", {"helpers.py": ""}, database="homie_app.db")
+    database = tmp_path / "homie_app.db"
+    with caplog.at_level(logging.ERROR, "homie_migrations"):
+        assert [each.ref for each in MigrationRunner(database).apply()] == ["healthy:001_a"]
+    assert "The pack bad was left out: helpers.py is not named by the rule" in caplog.text
+    assert MigrationRunner(database).status().packs["bad"].state == "broken"
+
+
+# --- where a database lies ----------------------------------------------------------------------------------------
+
+
+def path_plugin(installed, name: str, body: str) -> None:
+    code = HEAD + f"@hookimpl\ndef homie_database_path(database, data_dir):\n    {body}\n"
+    installed.distribution(name, {f"{name}_plugin": code}, {name: f"{name}_plugin"})
+
+
+def test_a_database_lies_in_modules_unless_somebody_says_otherwise(installed, tmp_path):
+    path_plugin(installed, "silent", "return None")
+    answer = plugins.database_path(plugins.collect().manager, "homie_a.db", tmp_path)
+    assert answer == (tmp_path / "modules" / "homie_a.db", False)
+
+
+def test_the_first_answer_wins_and_is_asked_with_the_facts(installed, tmp_path):
+    path_plugin(installed, "silent", "return None")
+    path_plugin(installed, "says", "return data_dir / 'elsewhere' / database")
+    answer = plugins.database_path(plugins.collect().manager, "homie_a.db", tmp_path)
+    assert answer == (tmp_path / "elsewhere" / "homie_a.db", True)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_answer_may_be_text(installed, tmp_path):
+    path_plugin(installed, "says", "return str(data_dir / 'as_text.db')")
+    assert plugins.database_path(plugins.collect().manager, "a.db", tmp_path) == (tmp_path / "as_text.db", True)
+
+
+@pytest.mark.parametrize("body", ["raise RuntimeError('no disk')", "raise SystemExit(2)", "return 3"])
+def test_a_plugin_that_fails_to_answer_is_not_guessed_for(installed, tmp_path, body):
+    path_plugin(installed, "fails", body)
+    with pytest.raises(plugins.UnusablePack, match="homie_database_path failed for homie_a.db"):
+        plugins.database_path(plugins.collect().manager, "homie_a.db", tmp_path)
+
+
+# --- who hears of a run --------------------------------------------------------------------------------------------
+
+
+class Diary:
+    """Writes down every hook that a run calls."""
+
+    def __init__(self) -> None:
+        self.entries: list[str] = []
+
+    def _note(self, hook: str, step: Step | None = None, more: str = "") -> None:
+        self.entries.append(" ".join([hook, *([step.direction, step.ref] if step else []), *([more] if more else [])]))
+
+    @hookimpl
+    def homie_run_started(self, run):
+        self._note("run started", more=",".join(step.ref for step in run.plan.steps))
+
+    @hookimpl
+    def homie_step_started(self, run, step):
+        self._note("step started", step)
+
+    @hookimpl
+    def homie_step_progress(self, run, step, done, total):
+        self._note("progress", step, f"{done}/{total}")
+
+    @hookimpl
+    def homie_step_finished(self, run, step):
+        self._note("step finished", step, "recorded" if step.ref in recorded(run.path) else "not recorded")
+
+    @hookimpl
+    def homie_step_failed(self, run, step, error):
+        self._note("step failed", step, type(error).__name__)
+
+    @hookimpl
+    def homie_run_finished(self, run):
+        self._note("run finished", more=run.path.name)
+
+
+@pytest.fixture
+def pack(tmp_path) -> MigrationPack:
+    return write_pack(tmp_path / "p", "p", {"001_a.py": creates(1, "a"), "002_b.py": creates(2, "b")})
+
+
+def test_every_hook_of_a_run_is_heard_in_order_and_finished_means_committed(tmp_path, pack):
+    database = tmp_path / "homie_p.db"
+    MigrationRunner(database, [pack]).apply(to="p:1")
+    diary = Diary()
+    MigrationRunner(database, [pack], observers=[diary], backup=False).apply()
+    MigrationRunner(database, [pack], observers=[diary], backup=False).rollback("p")
+    MigrationRunner(database, [pack], observers=[diary], backup=False).apply(to="p:1")  # nothing to do: no run
+    assert diary.entries == [
+        "run started p:002_b",
+        "step started apply p:002_b",
+        "step finished apply p:002_b recorded",
+        "run finished homie_p.db",
+        "run started p:002_b",
+        "step started rollback p:002_b",
+        "step finished rollback p:002_b not recorded",
+        "run finished homie_p.db",
+    ]
+
+
+def test_a_failed_step_is_heard_of_and_the_run_is_over(tmp_path):
+    pack = write_pack(tmp_path / "p", "p", {"001_a.sql": "SELECT nothing;", "002_b.py": creates(2, "b")})
+    diary = Diary()
+    with pytest.raises(MigrationFailed):
+        MigrationRunner(tmp_path / "homie_p.db", [pack], observers=[diary]).apply()
+    assert diary.entries == [
+        "run started p:001_a,p:002_b",
+        "step started apply p:001_a",
+        "step failed apply p:001_a MigrationFailed",
+        "run finished homie_p.db",
+    ]
+
+
+class Rude:
+    """Fails at whatever it hears."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    @hookimpl
+    def homie_run_started(self, run):
+        raise self.error
+
+    @hookimpl
+    def homie_step_started(self, step):
+        raise self.error
+
+    @hookimpl
+    def homie_step_progress(self, done):
+        raise self.error
+
+    @hookimpl
+    def homie_step_finished(self, step):
+        raise self.error
+
+    @hookimpl
+    def homie_step_failed(self, error):
+        raise self.error
+
+    @hookimpl
+    def homie_run_finished(self):
+        raise self.error
+
+
+OBSERVED = sorted(plugins._HOOKS - {"homie_migration_packs", "homie_database_path"})
+
+
+def test_the_two_observers_of_these_tests_implement_every_hook_there_is():
+    for observer in (Rude, Diary):
+        assert sorted(name for name in vars(observer) if name.startswith("homie_")) == OBSERVED
+
+
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit])
+def test_an_observer_that_raises_is_logged_and_harms_neither_the_run_nor_the_others(tmp_path, caplog, error):
+    progress = "from homie_migrations_core import track\nfor _ in track(range(3)): pass"
+    files = {"001_a.py": creates(1, "a"), "002_b.py": python_migration(2, progress), "003_c.sql": "SELECT nothing;"}
+    database, diary = tmp_path / "app.db", Diary()
+    run_sql(database, "CREATE TABLE mine (x)")
+    observers = [Rude(error("of an observer")), diary, Rude(error("of an observer"))]
+    with caplog.at_level(logging.ERROR, "homie_migrations"), pytest.raises(MigrationFailed) as failure:
+        MigrationRunner(database, [write_pack(tmp_path / "p", "p", files)], observers=observers).apply()
+    assert failure.value.ref == "p:003_c"
+    assert recorded(database) == ["p:001_a", "p:002_b"]
+    assert diary.entries == [
+        "run started p:001_a,p:002_b,p:003_c",
+        "step started apply p:001_a",
+        "step finished apply p:001_a recorded",
+        "step started apply p:002_b",
+        "progress apply p:002_b 3/3",
+        "step finished apply p:002_b recorded",
+        "step started apply p:003_c",
+        "step failed apply p:003_c MigrationFailed",
+        "run finished app.db",
+    ]
+    for hook in OBSERVED:
+        assert f"An observer failed in {hook}; the run goes on." in caplog.messages
+    assert {record.exc_info[0] for record in caplog.records if record.exc_info} == {error}
+
+
+def test_installed_plugins_hear_of_a_run_beside_the_observers_that_were_handed_in(installed, tmp_path):
+    trace = tmp_path / "trace"
+    more = f"""
+        @hookimpl
+        def homie_step_finished(run, step):
+            Path({str(trace)!r}).write_text(step.ref)
+    """
+    installed.pack("mail", FILES, more=more)
+    diary = Diary()
+    MigrationRunner(tmp_path / "homie_mail.db", observers=[diary]).apply()
+    assert trace.read_text() == "mail:001_a"
+    assert "step finished apply mail:001_a recorded" in diary.entries
+
+
+def test_ctrl_c_in_an_observer_is_the_users_and_stops_the_run(tmp_path, pack):
+    class Impatient:
+        @hookimpl
+        def homie_step_started(self, run, step):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        MigrationRunner(tmp_path / "homie_p.db", [pack], observers=[Impatient()]).apply()
+
+
+# --- what it costs ---------------------------------------------------------------------------------------------------
+
+
+def test_a_runner_with_its_own_packs_asks_no_distribution(tmp_path, pack):
+    code = f"""
+import sys
+from pathlib import Path
+from homie_migrations_core import MigrationPack, MigrationRunner
+MigrationRunner({str(tmp_path / "homie_p.db")!r}, [MigrationPack("p", Path({str(tmp_path / "p")!r}))]).apply()
+print(sorted({{"importlib_metadata", "importlib.metadata"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_version_of_a_distribution_is_told_for_its_packages(installed):
+    installed.pack("mail", FILES, version="2.5")
+    (installed.site / "mail_dist-2.5.dist-info" / "top_level.txt").write_text("mail_plugin\n")
+    assert plugins.version_of("mail_plugin.migrations") == "2.5"
+    assert plugins.version_of("no_such_package_of_ours") is None
+    installed.pack("bare", FILES)
+    (installed.site / "bare_dist-1.0.dist-info" / "METADATA").unlink()
+    (installed.site / "bare_dist-1.0.dist-info" / "top_level.txt").write_text("bare_plugin\n")
+    importlib.invalidate_caches()
+    assert plugins.version_of("bare_plugin.migrations") is None
+    (installed.site / "bare_dist-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: bare-dist\nVersion: 1.0\n")
+    (installed.site / "bare_dist-1.0.dist-info" / "top_level.txt").write_text("mail_plugin\n")
+    importlib.invalidate_caches()
+    assert plugins.version_of("mail_plugin.migrations") is None  # of two that bring it, none is guessed at

@@ -1,0 +1,177 @@
+"""The short road of a start-up: it only ever says a sure yes, and opens no file of a pack to say it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import EARLIER_TABLE, creates, fingerprint, run_sql, write_pack
+from homie_migrations_core import MigrationPack, MigrationRunner
+from homie_migrations_core.errors import HomieMigrationsError
+from homie_migrations_core.running.up_to_date import is_up_to_date
+from homie_migrations_core.sqlite.tracking import create_sql
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+TWO = {"001_a.py": creates(1, "a"), "002_b.py": creates(2, "b")}
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    write_pack(tmp_path / "p", "p", TWO)
+    return tmp_path / "p"
+
+
+@pytest.fixture
+def database(tmp_path, folder) -> Path:
+    path = tmp_path / "homie_p.db"
+    MigrationRunner(path, [MigrationPack("p", folder)]).apply()
+    return path
+
+
+def asked(database: Path, folder: Path) -> bool:
+    return is_up_to_date(str(database), {"p": str(folder)})
+
+
+def test_yes_when_every_file_is_recorded_and_nothing_else(database, folder):
+    assert asked(database, folder)
+
+
+def test_the_files_of_the_pack_are_not_opened_and_the_database_stays_as_it_is(database, folder):
+    for file in folder.iterdir():
+        file.chmod(0)
+        file.write_text("this is no Python")
+    before = fingerprint(database.parent)
+    assert asked(database, folder)
+    assert fingerprint(database.parent) == before
+
+
+SPOILED = {
+    "a file more": lambda database, folder: (folder / "003_c.sql").touch(),
+    "a file less": lambda database, folder: (folder / "002_b.py").unlink(),
+    "a row more": lambda database, folder: run_sql(
+        database, "INSERT INTO schema_migrations (version, migration_name) VALUES (3, 'c')"
+    ),
+    "a row less": lambda database, folder: run_sql(database, "DELETE FROM schema_migrations WHERE version = 1"),
+    "another name": lambda database, folder: (folder / "002_b.py").rename(folder / "002_other.py"),
+    "a file out of rule": lambda database, folder: (folder / "helpers.py").touch(),
+    "no folder": lambda database, folder: folder.rename(folder.with_name("gone")),
+    "no rows": lambda database, folder: run_sql(database, "DELETE FROM schema_migrations"),
+    "no table": lambda database, folder: run_sql(database, "DROP TABLE schema_migrations"),
+    "no database": lambda database, folder: database.unlink(),
+    "nothing in it": lambda database, folder: (database.unlink(), database.touch()),
+    "no SQLite": lambda database, folder: database.write_text("hello, this is a text" * 9),
+    "a folder": lambda database, folder: (database.unlink(), database.mkdir()),
+    "another table": lambda database, folder: run_sql(database, "ALTER TABLE schema_migrations ADD COLUMN dirty"),
+    "of another tool": lambda database, folder: run_sql(
+        database, "DROP TABLE schema_migrations; CREATE TABLE schema_migrations (version varchar(128) primary key)"
+    ),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
+def test_no_as_soon_as_something_is_not_plain(database, folder, spoil):
+    spoil(database, folder)
+    assert not asked(database, folder)
+
+
+def test_a_renamed_file_is_no_question_for_a_row_without_a_checksum(database, folder):
+    run_sql(database, "UPDATE schema_migrations SET checksum = NULL")
+    (folder / "002_b.py").rename(folder / "002_other.py")
+    assert asked(database, folder)
+
+
+def test_other_packs_rows_are_none_of_its_business(database, folder, tmp_path):
+    run_sql(database, "INSERT INTO schema_migrations (version, migration_name, pack) VALUES (1, '001_x', 'q')")
+    assert asked(database, folder)
+    write_pack(tmp_path / "q", "q", {"001_x.sql": ""})
+    assert is_up_to_date(str(database), {"p": str(folder), "q": str(tmp_path / "q")})
+    (tmp_path / "q" / "002_y.sql").touch()
+    assert not is_up_to_date(str(database), {"p": str(folder), "q": str(tmp_path / "q")})
+
+
+ROWS = EARLIER_TABLE + "INSERT INTO schema_migrations (version, migration_name) VALUES (1, 'one'), (2, 'two');"
+
+
+@pytest.mark.parametrize(
+    ("file_name", "packs", "answer"),
+    [
+        ("homie_p.db", ["p"], True),
+        ("copy.db", ["p"], True),
+        ("homie_other.db", ["p"], False),
+        ("copy.db", ["p", "q"], False),
+        ("homie_p.db", ["p", "q"], False),
+    ],
+)
+def test_an_earlier_table_counts_for_its_owner(tmp_path, file_name, packs, answer):
+    run_sql(tmp_path / file_name, ROWS)
+    for pack in packs:
+        write_pack(tmp_path / pack, pack, TWO)
+    assert is_up_to_date(str(tmp_path / file_name), {pack: str(tmp_path / pack) for pack in packs}) is answer
+
+
+def test_no_while_another_process_has_locked_it(database, folder):
+    code = (
+        f"import sqlite3; c = sqlite3.connect({str(database)!r}, isolation_level=None); c.execute('BEGIN EXCLUSIVE'); "
+        f"print('x', flush=True); input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "x\n"
+        assert not asked(database, folder)
+        process.communicate("\n")
+    assert asked(database, folder)
+
+
+FILES = {1: "001_a.sql", 2: "002_b.sql", 3: "3_c.sql"}
+CHANGES = ["none", "none", "without one", "one more", "renamed", "without a checksum", "of another pack", "a strange file"]
+
+
+@given(
+    shape=st.sampled_from(["current", "earlier"]),
+    versions=st.sets(st.sampled_from(sorted(FILES)), min_size=1),
+    change=st.sampled_from(CHANGES),
+    at=st.integers(1, 4),
+    name=st.sampled_from(["homie_p.db", "homie_q.db", "app.db"]),
+)
+@settings(max_examples=50, deadline=None)
+def test_law_a_yes_means_that_the_long_road_finds_nothing_to_do(tmp_path_factory, shape, versions, change, at, name):
+    place = tmp_path_factory.mktemp("law")
+    pack = write_pack(place / "p", "p", {FILES[version]: "SELECT 1;" for version in versions})
+    rows = {version: (FILES[version].removesuffix(".sql"), "p", "sum") for version in versions}
+    if change == "without one":
+        rows.pop(at, None)
+    elif change == "one more":
+        rows.setdefault(at, (f"{at}_x", "p", "sum"))
+    elif at in rows:
+        stem, owner, checksum = rows[at]
+        rows[at] = (
+            "other" if change == "renamed" else stem,
+            "q" if change == "of another pack" else owner,
+            None if change == "without a checksum" else checksum,
+        )
+    if change == "a strange file":
+        (place / "p" / "helpers.py").touch()
+    connection = sqlite3.connect(place / name)
+    connection.executescript(create_sql("p") if shape == "current" else EARLIER_TABLE)
+    for version, (stem, owner, checksum) in rows.items():
+        if shape == "current":
+            sql = "INSERT INTO schema_migrations (version, migration_name, pack, checksum) VALUES (?, ?, ?, ?)"
+            connection.execute(sql, (version, stem, owner, checksum))
+        else:
+            connection.execute("INSERT INTO schema_migrations (version, migration_name) VALUES (?, ?)", (version, stem))
+    connection.commit()
+    connection.close()
+    os.utime(place / name, (1_000_000_000, 1_000_000_000))  # reading waits until a file is a little old
+    yes = is_up_to_date(str(place / name), {"p": str(place / "p")})
+    runner = MigrationRunner(place / name, [pack])
+    try:
+        nothing_to_do = not runner.plan().steps and runner.status().packs["p"].state != "broken"
+    except HomieMigrationsError:
+        nothing_to_do = False
+    assert nothing_to_do or not yes
+    if change == "none" and (shape == "current" or name != "homie_q.db"):
+        assert yes
