@@ -15,6 +15,7 @@ test: .venv/test    ## the whole test suite
 
 lint: .venv/test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 types: .venv/test
 	$(BIN)/mypy

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from homie_migrations_core.model import DatabaseStatus as DatabaseStatus
     from homie_migrations_core.model import Finding as Finding
     from homie_migrations_core.model import Migration as Migration
-    from homie_migrations_core.model import MigrationPack as MigrationPack
     from homie_migrations_core.model import MigrationStatus as MigrationStatus
     from homie_migrations_core.model import PackStatus as PackStatus
     from homie_migrations_core.model import Plan as Plan
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from homie_migrations_core.model import Run as Run
     from homie_migrations_core.model import Snapshot as Snapshot
     from homie_migrations_core.model import Step as Step
+    from homie_migrations_core.packs.definition import MigrationPack as MigrationPack
     from homie_migrations_core.packs.hookspecs import hookimpl as hookimpl
     from homie_migrations_core.progress import track as track
     from homie_migrations_core.runner import MigrationRunner as MigrationRunner

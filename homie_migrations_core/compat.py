@@ -67,7 +67,7 @@ class MigrationRunner:
     def _runner(self) -> _CoreRunner:
         from pathlib import Path
 
-        from homie_migrations_core.model import MigrationPack
+        from homie_migrations_core.packs.definition import MigrationPack
         from homie_migrations_core.runner import MigrationRunner as CoreRunner
 
         return CoreRunner(self.db_path, packs=[MigrationPack(self.pack_name, self.package or Path(self.folder))])

@@ -11,7 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from homie_migrations_core.model import BrokenPack, LeftOut, Migration
+    from homie_migrations_core.broken import BrokenPack
+    from homie_migrations_core.model import LeftOut, Migration
 
 
 class HomieMigrationsError(Exception):

@@ -10,9 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from homie_migrations_core.packs.definition import BrokenPack as BrokenPack
-from homie_migrations_core.packs.definition import MigrationPack as MigrationPack
-
 State = Literal[
     "applied",
     "pending",

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.errors import (
     BaselineRefused,
     DatabaseInterrupted,
@@ -32,12 +33,10 @@ from homie_migrations_core.errors import (
     VersionUnclear,
 )
 from homie_migrations_core.model import (
-    BrokenPack,
     DatabaseStatus,
     Finding,
     LeftOut,
     Migration,
-    MigrationPack,
     Pack,
     Plan,
     Record,
@@ -49,10 +48,12 @@ from homie_migrations_core.model import (
     Step,
 )
 from homie_migrations_core.packs import naming
+from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.discovery import Collected, Observers, RegisteredPack, collect, version_of
 from homie_migrations_core.packs.reading import UnusablePack, read_pack
-from homie_migrations_core.packs.selection import choose, handed_in, is_plainly_up_to_date, report_unknown
+from homie_migrations_core.packs.selection import choose, handed_in, report_unknown
 from homie_migrations_core.planning import plans as planning
+from homie_migrations_core.running.up_to_date import is_plainly_up_to_date
 from homie_migrations_core.sqlite.database import is_missing, not_reachable, read
 from homie_migrations_core.sqlite.tracking import ForeignTable, Tracking, read_tracking
 from homie_migrations_core.stopping import Stopped, StopRequest

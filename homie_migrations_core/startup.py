@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.discovery import collect
-from homie_migrations_core.packs.selection import choose, handed_in, is_plainly_up_to_date, report_unknown
+from homie_migrations_core.packs.selection import choose, handed_in, report_unknown
+from homie_migrations_core.running.up_to_date import is_plainly_up_to_date
 
 
 def run_migrations(path: str | os.PathLike[str], packs: Sequence[MigrationPack] | None = None, *, backup: bool = True) -> int:

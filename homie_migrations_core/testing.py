@@ -18,7 +18,8 @@ import pytest
 if TYPE_CHECKING:
     from types import EllipsisType
 
-    from homie_migrations_core.model import Finding, MigrationPack
+    from homie_migrations_core.model import Finding
+    from homie_migrations_core.packs.definition import MigrationPack
     from homie_migrations_core.runner import MigrationRunner
 
 __all__ = ["MakesDatabases", "MakesRunners", "PackContract"]

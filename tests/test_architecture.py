@@ -1,4 +1,4 @@
-"""The arrows between the modules, and what a start-up loads: looked up in the code itself."""
+"""What no linter knows about the code: who prints, what is public, what a start-up loads."""
 
 from __future__ import annotations
 
@@ -14,34 +14,10 @@ from pathlib import Path
 import homie_migrations_core
 import pytest
 from file_organizer_migrations.migration_runner import run_migrations
-from homie_migrations_core.packs import hookspecs
-from homie_migrations_core.packs import discovery as plugins
+from homie_migrations_core.packs import discovery, hookspecs
 
 PACKAGE = Path(homie_migrations_core.__file__).parent
 NAME = "homie_migrations_core"
-
-# A module knows only modules of the lines above its own. A folder counts as one module.
-LAYERS = """
-    errors naming stopping progress
-    definition folders
-    model
-    fingerprint planning hookspecs acceptance
-    packs sqlite
-    plugins shortcut scaffold
-    choosing execution amending replay hazards
-    rehearsal validation diagram
-    runner
-    startup dropin locations fleet checking killing
-    testing cli
-    __main__
-"""
-LAYER = {module: number for number, line in enumerate(LAYERS.split("\n")) for module in line.split()}
-IN_SQLITE = {
-    module: number
-    for number, module in enumerate(
-        "guard script holders database tracking integrity rows copying scratch snapshots schema contents filling".split()
-    )
-}
 
 MODULES = sorted(path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.rglob("*.py"))
 
@@ -60,64 +36,7 @@ def running(tree: ast.AST) -> Iterator[ast.AST]:
             yield from running(node)
 
 
-def imports(module: str) -> Iterator[str]:
-    """The dotted names that a module imports, wherever in its code."""
-    for node in running(syntax(module)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module} has a relative import, which this test can't look up"
-            yield node.module or ""
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def own_imports(module: str) -> set[str]:
-    """The modules of this package among them, as paths."""
-    parts = (name.split(".") for name in imports(module) if name.startswith(f"{NAME}."))
-    return {"/".join(each[1:]) for each in parts} & {name.removesuffix("/__init__") for name in MODULES}
-
-
-def place(module: str) -> int:
-    return LAYER[module.partition("/")[0]]
-
-
-# --- the arrows ---------------------------------------------------------------------------------------------------
-
-
-def test_every_module_has_its_place():
-    assert {module.partition("/")[0] for module in MODULES} - {"__init__"} <= LAYER.keys()
-    assert {module.partition("/")[2] for module in MODULES if module.startswith("sqlite/")} - {"__init__"} <= IN_SQLITE.keys()
-
-
-@pytest.mark.parametrize("module", [module for module in MODULES if not module.endswith("__init__")])
-def test_a_module_knows_only_modules_above_it(module):
-    for other in own_imports(module):
-        if module.startswith("sqlite/") and other.startswith("sqlite/"):
-            assert IN_SQLITE[other.partition("/")[2]] < IN_SQLITE[module.partition("/")[2]], f"{module} knows {other}"
-        elif other.partition("/")[0] != module.partition("/")[0]:
-            assert place(other) < place(module), f"{module} knows {other}"
-
-
-@pytest.mark.parametrize("module", [module for module in MODULES if module.endswith("__init__")])
-def test_a_package_knows_nothing_until_it_is_asked(module):
-    assert own_imports(module) == set()
-
-
-@pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith("sqlite/")])
-def test_only_one_wing_knows_sqlite(module):
-    assert not {name for name in imports(module) if name.partition(".")[0] in ("sqlite3", "_sqlite3", "apsw")}
-
-
-@pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith(("cli/", "testing", "__main__"))])
-def test_the_library_knows_neither_the_terminal_nor_a_pack(module):
-    strangers = {"typer", "click", "rich", "argparse", "file_organizer_migrations", "pytest"}
-    assert not {name.partition(".")[0] for name in imports(module)} & strangers
-
-
-@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("cli/")])
-def test_the_terminal_asks_the_front_desk_and_no_room_that_decides_or_acts(module):
-    rooms = {"planning", "execution", "fingerprint", "shortcut", "replay", "sqlite"}
-    assert not {other.partition("/")[0] for other in own_imports(module)} & rooms
+# --- who prints, logs and exits --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module != "cli/output"])
@@ -145,13 +64,6 @@ def test_the_library_configures_no_logging_and_never_exits(module):
     assert loggers <= {"homie_migrations"}
 
 
-def test_planning_is_pure():
-    standard = {name.partition(".")[0] for name in imports("planning")} - {NAME, "__future__"}
-    assert standard <= {"heapq", "collections", "dataclasses", "graphlib", "pathlib", "typing"}
-    called = {ast.unparse(node.func) for node in running(syntax("planning")) if isinstance(node, ast.Call)}
-    assert not {name for name in called if name == "open" or name.startswith(("os.", "time.", "Path"))}
-
-
 # --- public names ---------------------------------------------------------------------------------------------------
 
 
@@ -177,7 +89,7 @@ def test_the_names_for_type_checkers_are_the_public_names():
             assert getattr(importlib.import_module(node.module), alias.name) is getattr(homie_migrations_core, alias.name)
 
 
-@pytest.mark.parametrize("hook", sorted(plugins._HOOKS))
+@pytest.mark.parametrize("hook", sorted(discovery._HOOKS))
 def test_every_hook_says_what_a_stranger_needs_to_implement_it(hook):
     spec = getattr(hookspecs, hook)
     assert inspect.getdoc(spec)
@@ -186,7 +98,7 @@ def test_every_hook_says_what_a_stranger_needs_to_implement_it(hook):
 
 
 def test_the_hooks_are_those_of_the_contract():
-    assert {hook: list(inspect.signature(getattr(hookspecs, hook)).parameters) for hook in plugins._HOOKS} == {
+    assert {hook: list(inspect.signature(getattr(hookspecs, hook)).parameters) for hook in discovery._HOOKS} == {
         "homie_migration_packs": [],
         "homie_database_path": ["database", "data_dir"],
         "homie_run_started": ["run"],
@@ -255,7 +167,10 @@ def test_an_up_to_date_start_loads_no_migration_and_nothing_dear(tmp_path):
     assert not loaded(modules, *dear.split())
     assert loaded(modules, NAME) == {
         NAME,
-        *(f"{NAME}.{module}" for module in "dropin errors naming shortcut stopping sqlite sqlite.database".split()),
+        *(
+            f"{NAME}.{module}"
+            for module in "compat errors stopping packs packs.naming running running.up_to_date sqlite sqlite.database".split()
+        ),
     }
     assert not [module for module in modules if "destination_memory" in module]
     assert not [path for path in opened if "destination_memory" in path]

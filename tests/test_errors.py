@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from homie_migrations_core import errors
-from homie_migrations_core.model import BrokenPack, LeftOut, Migration
+from homie_migrations_core.broken import BrokenPack
+from homie_migrations_core.model import LeftOut, Migration
 
 DB = "/data/homie_a.db"
 AHEAD = errors.DatabaseIsAhead(DB, "a", ["a:002_new", "a:003_newer"], "001_one")

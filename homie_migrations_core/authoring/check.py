@@ -21,8 +21,9 @@ from homie_migrations_core.authoring import sample_rows as filling
 from homie_migrations_core.authoring.contents import Contents, find_loss, read_contents
 from homie_migrations_core.authoring.hazards import Watch, find_dropped, find_foreign, find_hidden, imports_of
 from homie_migrations_core.errors import MigrationFailed, RunStopped
-from homie_migrations_core.model import Finding, Migration, MigrationPack, Pack, Plan, Step
+from homie_migrations_core.model import Finding, Migration, Pack, Plan, Step
 from homie_migrations_core.packs.acceptance import Acceptances, read_acceptances
+from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.discovery import Observers
 from homie_migrations_core.packs.files import UnusablePack, folder_of, list_files
 from homie_migrations_core.packs.reading import read_pack

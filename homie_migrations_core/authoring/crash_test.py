@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
 
 from homie_migrations_core.errors import HomieMigrationsError, MigrationFailed
-from homie_migrations_core.model import Finding, MigrationPack, Run, Step
+from homie_migrations_core.model import Finding, Run, Step
+from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.hookspecs import hookimpl
 from homie_migrations_core.runner import MigrationRunner
 from homie_migrations_core.running.execution import Execution

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.cli.wording import (
     checked_as_json,
     counted,
@@ -30,20 +31,7 @@ from homie_migrations_core.cli.wording import (
     seconds_in_words,
 )
 from homie_migrations_core.errors import ConfirmationDenied, HomieMigrationsError, NobodyToAsk
-from homie_migrations_core.model import (
-    BrokenPack,
-    DatabaseStatus,
-    Finding,
-    LeftOut,
-    Pack,
-    Plan,
-    Record,
-    Repair,
-    Restored,
-    Run,
-    Snapshot,
-    Step,
-)
+from homie_migrations_core.model import DatabaseStatus, Finding, LeftOut, Pack, Plan, Record, Repair, Restored, Run, Snapshot, Step
 from homie_migrations_core.packs.hookspecs import hookimpl
 from homie_migrations_core.packs.naming import size_in_words
 from homie_migrations_core.runner import MigrationRunner

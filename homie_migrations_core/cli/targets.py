@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.errors import (
     DatabaseNotReachable,
     FolderUnusable,
@@ -18,8 +19,8 @@ from homie_migrations_core.errors import (
     UnknownPack,
     UsageProblem,
 )
-from homie_migrations_core.model import BrokenPack, MigrationPack
 from homie_migrations_core.packs import locations
+from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.discovery import Collected, collect
 from homie_migrations_core.packs.naming import is_pack_name, split_ref
 from homie_migrations_core.runner import MigrationRunner

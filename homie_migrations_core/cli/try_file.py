@@ -11,7 +11,7 @@ from pathlib import Path
 
 from homie_migrations_core.cli import output
 from homie_migrations_core.errors import HomieMigrationsError
-from homie_migrations_core.model import MigrationPack
+from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.discovery import collect
 from homie_migrations_core.packs.naming import is_pack_name, split_ref
 from homie_migrations_core.packs.reading import UnusablePack, read_pack

@@ -1,5 +1,5 @@
 """
-A pack as its author defines it, and a pack that can't be used. What a start-up needs of the values.
+A pack as its author defines it.
 """
 
 from __future__ import annotations
@@ -47,23 +47,3 @@ def _check(name: object, migrations: object, database: object) -> None:
         raise PackInvalid(
             f"the database of {name} is {database!r}", "Give a bare file name; where it lies is decided where it is used."
         )
-
-
-class BrokenPack(NamedTuple):
-    """An entry point that cannot be loaded, or a pack with an unusable file."""
-
-    reason: str
-    pack: str | None = None
-    database: str | None = None
-    entry_point: str | None = None
-    distribution: str | None = None
-    distribution_version: str | None = None
-
-    @property
-    def label(self) -> str:
-        """How a message names it."""
-        if self.pack is not None and (self.entry_point in (None, self.pack)):
-            return self.pack
-        if self.pack is not None:
-            return f"{self.pack} (entry point {self.entry_point})"
-        return f"entry point {self.entry_point}" if self.entry_point is not None else f"distribution {self.distribution}"

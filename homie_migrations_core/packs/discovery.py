@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
 
+from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.errors import HomieMigrationsError
 from homie_migrations_core.packs import hookspecs
-from homie_migrations_core.packs.definition import BrokenPack, MigrationPack
+from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.files import UnusablePack, folder_of, list_files
 
 if TYPE_CHECKING:

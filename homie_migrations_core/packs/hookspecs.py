@@ -14,7 +14,8 @@ import pluggy
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from homie_migrations_core.model import MigrationPack, Run, Step
+    from homie_migrations_core.model import Run, Step
+    from homie_migrations_core.packs.definition import MigrationPack
 
 PROJECT = "homie_migrations"
 PREFIX = "homie_"

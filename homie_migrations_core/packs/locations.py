@@ -7,8 +7,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.errors import PackBroken
-from homie_migrations_core.model import BrokenPack
 from homie_migrations_core.packs.discovery import Collected, database_path
 from homie_migrations_core.packs.reading import UnusablePack
 

@@ -16,9 +16,10 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from homie_migrations_core.model import Migration, MigrationPack, Pack
+from homie_migrations_core.model import Migration, Pack
 from homie_migrations_core.packs import naming
 from homie_migrations_core.packs.checksum import python_checksum, sql_checksum
+from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.files import UnusablePack as UnusablePack
 from homie_migrations_core.packs.files import folder_of, list_files
 

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.errors import NothingInstalled, PackNotChosen, UnknownPack
-from homie_migrations_core.packs.definition import BrokenPack, MigrationPack
+from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.discovery import Collected, RegisteredPack
-from homie_migrations_core.packs.files import UnusablePack, folder_of
-from homie_migrations_core.running.up_to_date import is_up_to_date
 
 
 def handed_in(packs: Sequence[MigrationPack]) -> tuple[list[RegisteredPack], list[BrokenPack]]:
@@ -50,15 +49,6 @@ def choose(
     if len(databases) > 1:
         raise PackNotChosen(path, "no installed pack is for a file of that name", [each.pack.name for each in packs])
     return list(packs), [each for each in broken if each.database]
-
-
-def is_plainly_up_to_date(path: str, chosen: Sequence[RegisteredPack], broken: Sequence[BrokenPack]) -> bool:
-    """Whether nothing is to be done, as far as one SELECT and the file names can tell for sure."""
-    try:
-        folders = {each.pack.name: each.folder or folder_of(each.pack.migrations) for each in chosen}
-    except UnusablePack:
-        return False
-    return bool(folders) and not broken and is_up_to_date(path, folders)
 
 
 def report_unknown(collected: Collected) -> None:

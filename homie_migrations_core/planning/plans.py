@@ -12,6 +12,7 @@ from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.errors import (
     BaselineRefused,
     DatabaseIsAhead,
@@ -25,7 +26,6 @@ from homie_migrations_core.errors import (
     UnknownTarget,
 )
 from homie_migrations_core.model import (
-    BrokenPack,
     DatabaseStatus,
     LeftOut,
     Migration,

@@ -14,10 +14,24 @@ from homie_migrations_core.sqlite.database import glance
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from homie_migrations_core.broken import BrokenPack
+    from homie_migrations_core.packs.discovery import RegisteredPack
 
 _COLUMNS = {"version", "applied_at", "migration_name", "pack", "checksum", "duration_ms", "pack_version"}
 _EARLIER_COLUMNS = {"version", "applied_at", "migration_name"}
+
+
+def is_plainly_up_to_date(path: str, chosen: Sequence[RegisteredPack], broken: Sequence[BrokenPack]) -> bool:
+    """Whether nothing is to be done, as far as one SELECT and the file names can tell for sure."""
+    from homie_migrations_core.packs.files import UnusablePack, folder_of
+
+    try:
+        folders = {each.pack.name: each.folder or folder_of(each.pack.migrations) for each in chosen}
+    except UnusablePack:
+        return False
+    return bool(folders) and not broken and is_up_to_date(path, folders)
 
 
 def is_up_to_date(path: str, folders: Mapping[str, str]) -> bool:

@@ -20,7 +20,8 @@ from homie_migrations_core.errors import (
     UnknownPack,
     UnknownTarget,
 )
-from homie_migrations_core.model import BrokenPack, Migration, Pack, Plan, Record
+from homie_migrations_core.broken import BrokenPack
+from homie_migrations_core.model import Migration, Pack, Plan, Record
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 

@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from homie_migrations_core.authoring.check import Checked, check_pack
+from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.cli.options import JsonOption, PackOption, QuietOption, VerboseOption
 from homie_migrations_core.cli.output import Report
 from homie_migrations_core.cli.signals import SignalStop, stop_on_signals
 from homie_migrations_core.cli.targets import select
 from homie_migrations_core.errors import NothingInstalled, UnknownPack
-from homie_migrations_core.model import BrokenPack, Finding, MigrationPack
+from homie_migrations_core.model import Finding
+from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.discovery import Collected, collect
 from homie_migrations_core.packs.naming import split_ref
 from homie_migrations_core.packs.reading import UnusablePack, read_pack

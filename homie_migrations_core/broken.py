@@ -1,0 +1,27 @@
+"""
+A pack that cannot be used, and why. Apart from the other values, because every start-up loads it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class BrokenPack(NamedTuple):
+    """An entry point that cannot be loaded, or a pack with an unusable file."""
+
+    reason: str
+    pack: str | None = None
+    database: str | None = None
+    entry_point: str | None = None
+    distribution: str | None = None
+    distribution_version: str | None = None
+
+    @property
+    def label(self) -> str:
+        """How a message names it."""
+        if self.pack is not None and (self.entry_point in (None, self.pack)):
+            return self.pack
+        if self.pack is not None:
+            return f"{self.pack} (entry point {self.entry_point})"
+        return f"entry point {self.entry_point}" if self.entry_point is not None else f"distribution {self.distribution}"
