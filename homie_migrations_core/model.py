@@ -75,7 +75,12 @@ class LeftOut:
     """A healthy pack that a run leaves alone, and why."""
 
     pack: str
-    reason: str
+    reasons: tuple[str, ...]
+
+    @property
+    def reason(self) -> str:
+        """Every reason, on one line."""
+        return "; ".join(self.reasons)
 
     @property
     def label(self) -> str:
@@ -221,7 +226,13 @@ class PackStatus:
     migrations: tuple[MigrationStatus, ...] = ()
     distribution: str | None = None
     distribution_version: str | None = None
-    reason: str | None = None
+    reasons: tuple[str, ...] = ()
+    """Why the pack can't be applied, if so."""
+
+    @property
+    def reason(self) -> str | None:
+        """Every reason, on one line."""
+        return "; ".join(self.reasons) or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,11 @@ from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.discovery import Collected, Observers, RegisteredPack, collect, version_of
 from homie_migrations_core.packs.reading import UnusablePack, read_pack
 from homie_migrations_core.packs.selection import choose, handed_in, report_unknown
-from homie_migrations_core.planning import plans as planning
+from homie_migrations_core.planning.applying import plan_apply
+from homie_migrations_core.planning.ownership import attribute_records, find_owner
+from homie_migrations_core.planning.records import plan_baseline, plan_repair
+from homie_migrations_core.planning.rolling_back import plan_redo, plan_reset, plan_rollback
+from homie_migrations_core.planning.status import describe_database
 from homie_migrations_core.running.up_to_date import is_plainly_up_to_date
 from homie_migrations_core.sqlite.database import is_missing, not_reachable, read
 from homie_migrations_core.sqlite.tracking import ForeignTable, Tracking, read_tracking
@@ -145,7 +149,7 @@ class MigrationRunner:
         self._beware_of_strangers(tracking)
         records, _ = self._attributed(tracking, found)
         empty = not (tracking.holds_tables or state)
-        return planning.describe(self.path, found.packs, found.broken, records, exists=exists, empty=empty, state=state)
+        return describe_database(self.path, found.packs, found.broken, records, exists=exists, empty=empty, state=state)
 
     def plan(self, *, to: str | None = None, allow_late: bool = False) -> Plan:
         """
@@ -205,7 +209,7 @@ class MigrationRunner:
             NotReplayable: A migration fails there.
         """
         found = self._read_packs()
-        plan = planning.plan_apply(str(self.path), found.packs, (), only=self._only)
+        plan = plan_apply(str(self.path), found.packs, (), only=self._only)
         self._refuse_if_useless(found, plan)
         with self._stopping(), self._off_limits():
             replayed = self._replays().replay(found.packs, [step.migration for step in plan.steps], self._stop)
@@ -673,12 +677,12 @@ class MigrationRunner:
     def _attributed(self, tracking: Tracking, found: _Found) -> tuple[tuple[Record, ...], RunRefused | None]:
         if tracking.shape != "earlier":
             return tracking.records, None
-        return planning.attribute(str(self.path), tracking.records, self._owner(found), found.packs)
+        return attribute_records(str(self.path), tracking.records, self._owner(found), found.packs)
 
     def _owner(self, found: _Found) -> str | None:
         packs = [pack for pack in found.packs if not self._only or pack.name in self._only]
         broken = [each for each in found.broken if not self._only or each.pack in self._only]
-        return planning.find_owner(self._database, packs, broken)
+        return find_owner(self._database, packs, broken)
 
     def _usable_records(self, found: _Found, tracking: Tracking) -> tuple[tuple[Record, ...], str | None]:
         self._beware_of_strangers(tracking)
@@ -706,7 +710,7 @@ class MigrationRunner:
             self._known(found, parts[0])
         records, owner = self._usable_records(found, tracking)
         try:
-            plan = planning.plan_apply(str(self.path), found.packs, records, to=to, only=self._only, allow_late=allow_late)
+            plan = plan_apply(str(self.path), found.packs, records, to=to, only=self._only, allow_late=allow_late)
         except RunRefused as refused:
             raise self._explained(refused, found, records) from None
         return plan, owner
@@ -745,29 +749,29 @@ class MigrationRunner:
         if (to is not None and to < 0) or (steps is not None and steps < 1):
             raise UnknownTarget(f"{pack}:{to if to is not None else steps}", "there is nothing below 0", "Give 0 or more.")
         records, _ = self._usable_records(found, tracking)
-        return planning.plan_rollback(str(self.path), found.packs, records, self._known(found, pack), to=to, steps=steps or 1)
+        return plan_rollback(str(self.path), found.packs, records, self._known(found, pack), to=to, steps=steps or 1)
 
     def _go_back(self, found: _Found, tracking: Tracking, pack: str, *, down_to: int) -> tuple[Plan, str | None]:
         records, owner = self._usable_records(found, tracking)
         steps = sum(1 for record in records if record.pack == pack and record.version >= down_to)
         if steps == 0:
             return Plan(), owner
-        return planning.plan_rollback(str(self.path), found.packs, records, pack, steps=steps), owner
+        return plan_rollback(str(self.path), found.packs, records, pack, steps=steps), owner
 
     def _again(self, found: _Found, pack: str, tracking: Tracking) -> tuple[Plan, str | None]:
         records, owner = self._usable_records(found, tracking)
-        return planning.plan_redo(str(self.path), found.packs, records, self._known(found, pack)), owner
+        return plan_redo(str(self.path), found.packs, records, self._known(found, pack)), owner
 
     def _plan_reset(self, found: _Found, tracking: Tracking) -> tuple[Plan, str | None]:
         records, owner = self._usable_records(found, tracking)
         for each in found.broken:
             if each.pack in {record.pack for record in records} and (not self._only or each.pack in self._only):
                 raise PackBroken([each], done="Nothing was rolled back")
-        return planning.plan_reset(str(self.path), found.packs, records, self._only), owner
+        return plan_reset(str(self.path), found.packs, records, self._only), owner
 
     def _plan_baseline(self, found: _Found, tracking: Tracking, pack: str, version: int) -> tuple[Migration, ...]:
         records, _ = self._usable_records(found, tracking)
-        migrations = planning.plan_baseline(str(self.path), found.packs, records, self._known(found, pack), version)
+        migrations = plan_baseline(str(self.path), found.packs, records, self._known(found, pack), version)
         if not tracking.holds_tables:
             raise BaselineRefused(
                 str(self.path), ["it holds no table, so nothing of the pack can be there"], "Use `homie migrations apply`."
@@ -778,7 +782,7 @@ class MigrationRunner:
         records, _ = self._usable_records(found, tracking)
         if parts := naming.split_ref(ref):
             self._known(found, parts[0])
-        return planning.plan_repair(str(self.path), found.packs, records, ref, remove=remove)
+        return plan_repair(str(self.path), found.packs, records, ref, remove=remove)
 
     def _report(self, found: _Found, plan: Plan) -> None:
         for ref in plan.edited:

@@ -167,7 +167,9 @@ TABLE = [
         "See to that.",
     ),
     (
-        errors.PackBroken([BrokenPack("1_x.py is odd", "mail", entry_point="post"), LeftOut("news", "news:001_x requires mail:1")]),
+        errors.PackBroken(
+            [BrokenPack("1_x.py is odd", "mail", entry_point="post"), LeftOut("news", ("news:001_x requires mail:1",))]
+        ),
         "pack_broken",
         1,
         "Nothing of it was applied: mail (entry point post): 1_x.py is odd; news: news:001_x requires mail:1. "
@@ -394,7 +396,7 @@ def test_what_a_run_committed_before_it_stopped_is_with_the_error():
         (BrokenPack("x", "mail", entry_point="post"), "mail (entry point post)"),
         (BrokenPack("x", entry_point="post"), "entry point post"),
         (BrokenPack("x", distribution="acme"), "distribution acme"),
-        (LeftOut("mail", "x"), "mail"),
+        (LeftOut("mail", ("x",)), "mail"),
     ],
 )
 def test_what_is_broken_or_left_out_has_a_name(error, label):

@@ -305,7 +305,7 @@ def test_what_requires_a_broken_pack_is_left_out_and_named_with_it(make, databas
     with pytest.raises(PackBroken) as broken:
         MigrationRunner(database, packs).apply()
     assert [(each.pack, each.reason) for each in broken.value.broken] == [
-        ("a", "a:001_x requires bad:1, and bad can't be applied (001_x.py has no get_migration_version())"),
+        ("a", "a:001_x requires bad:1, and the pack bad can't be applied because 001_x.py has no get_migration_version()"),
         ("bad", "001_x.py has no get_migration_version()"),
     ]
     assert recorded(database) == ["b:001_x"]

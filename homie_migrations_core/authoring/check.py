@@ -27,7 +27,8 @@ from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.discovery import Observers
 from homie_migrations_core.packs.files import UnusablePack, folder_of, list_files
 from homie_migrations_core.packs.reading import read_pack
-from homie_migrations_core.planning.plans import find_owner, plan_apply
+from homie_migrations_core.planning.applying import plan_apply
+from homie_migrations_core.planning.ownership import find_owner
 from homie_migrations_core.running.execution import Execution
 from homie_migrations_core.sqlite import schema
 from homie_migrations_core.sqlite.rows import count_rows, tables_of

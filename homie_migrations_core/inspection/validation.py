@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from homie_migrations_core.errors import HomieMigrationsError
 from homie_migrations_core.inspection.replay import Replayed, Replayer, replay, replay_each
 from homie_migrations_core.model import Finding, MigrationStatus, Pack, Record
-from homie_migrations_core.planning import plans as planning
+from homie_migrations_core.planning.applying import plan_apply
+from homie_migrations_core.planning.ordering import find_unmet, order_applied
+from homie_migrations_core.planning.states import find_late, migration_states
 from homie_migrations_core.sqlite.schema import Difference, Schema, compare, fold, pair_renames
 from homie_migrations_core.stopping import StopRequest
 
@@ -40,7 +42,7 @@ def validate(
 
     Of packs that are `broken` nothing can be said. If the packs were `handed_in`, others may well be left out on purpose.
     """
-    applied = planning.order_applied(packs, records)
+    applied = order_applied(packs, records)
     replayed = replayer.replay(packs, applied, stop)
     known = {pack.name: pack for pack in packs}
     unknown: list[str] = []
@@ -50,11 +52,11 @@ def validate(
         if name in broken:
             unknown += [record.ref for record in own]
             continue
-        for each in planning.migration_states(known.get(name), own):
+        for each in migration_states(known.get(name), own):
             if each.state in ("ahead", "missing", "orphaned", "replaced"):
                 unknown.append(each.ref)
             history += _of_history(name, each, handed_in=handed_in)
-    for late in planning.find_late(packs, records):
+    for late in find_late(packs, records):
         explained = explain_late(packs, records, replayer, stop)
         message = f"{late.ref} is pending although a newer one is applied; {explained}"
         advice = "Give it a number above those that are applied, or apply it with --allow-late."
@@ -118,7 +120,7 @@ def _out_of_step(packs: Sequence[Pack], records: Sequence[Record]) -> list[Findi
             f"{migration.ref} is applied and requires {ref}, which is not",
             "Apply it, or roll back what requires it.",
         )
-        for migration, ref in planning.find_unmet(packs, records)
+        for migration, ref in find_unmet(packs, records)
     ]
 
 
@@ -207,10 +209,10 @@ def _a(noun: str) -> str:
 
 def explain_late(packs: Sequence[Pack], records: Sequence[Record], replayer: Replayer, stop: StopRequest | None = None) -> str:
     """Whether applying what is late now makes the schema that a new database gets, as words."""
-    applied = planning.order_applied(packs, records)
+    applied = order_applied(packs, records)
     try:
-        pending = [step.migration for step in planning.plan_apply("", packs, records, allow_late=True).steps]
-        anew = [step.migration for step in planning.plan_apply("", packs, ()).steps]
+        pending = [step.migration for step in plan_apply("", packs, records, allow_late=True).steps]
+        anew = [step.migration for step in plan_apply("", packs, ()).steps]
     except HomieMigrationsError:
         return "whether the order makes a difference can't be seen until the rest is settled"
     both = {each.ref for each in (*applied, *pending)}
@@ -233,7 +235,7 @@ def explain_replaced(
     packs: Sequence[Pack], records: Sequence[Record], real: Schema, replayer: Replayer, stop: StopRequest | None = None
 ) -> str:
     """Whether the database has the schema that the migrations make which now have the recorded numbers, as words."""
-    replayed = replayer.replay(packs, planning.order_applied(packs, records, replaced=True), stop)
+    replayed = replayer.replay(packs, order_applied(packs, records, replaced=True), stop)
     if replayed.failed is not None:
         return f"{replayed.failed[0]} can't be replayed on an empty database: {replayed.failed[1]}"
     rows = "what they did to rows can't be compared"
@@ -282,7 +284,7 @@ def detect(packs: Sequence[Pack], pack_name: str, real: Schema, stop: StopReques
     Raises:
         RunRefused, UnknownPack: The pack can't be planned.
     """
-    steps = [step.migration for step in planning.plan_apply("", packs, (), only=[pack_name]).steps]
+    steps = [step.migration for step in plan_apply("", packs, (), only=[pack_name]).steps]
     replays = list(replay_each(packs, steps, stop))
     if replays and replays[-1][1].failed is not None:
         return Detected(pack_name, None, (), None, None, replays[-1][1].failed)
@@ -298,7 +300,7 @@ def detect(packs: Sequence[Pack], pack_name: str, real: Schema, stop: StopReques
     # What another pack may have added to these tables says nothing about this one.
     excused: set[tuple[str, str, str]] = set()
     if len(packs) > 1:
-        everything = replay(packs, [step.migration for step in planning.plan_apply("", packs, ()).steps], stop)
+        everything = replay(packs, [step.migration for step in plan_apply("", packs, ()).steps], stop)
         by_others = compare(only_touched(stages[-1][2].schema, own), only_touched(everything.schema, own))
         excused = {_key(each) for each in by_others if each.change == "added"}
     found = []

@@ -255,7 +255,7 @@ def test_a_version_that_is_recorded_as_something_else_is_refused(database: Path,
     run_sql(database, "UPDATE schema_migrations SET migration_name = '001_other', checksum = 'other'")
     with pytest.raises(BaselineRefused) as refused:
         runner.baseline("p", 2)
-    assert refused.value.found == ("p:001_other is recorded as something else",)
+    assert refused.value.found == ("p:001_other is recorded where the pack now ships 001_m1",)
 
 
 def test_another_tools_table_is_left_alone(database: Path, make):

@@ -332,7 +332,7 @@ def test_an_earlier_table_with_rows_that_nobody_can_claim_is_refused_and_left(tm
 def test_a_row_that_contradicts_the_owners_files_is_refused_and_nothing_is_converted(earlier, tmp_path):
     pack = write_pack(tmp_path / "q", "p", {"001_a.py": creates(1, "a"), "003_c.py": creates(3, "c")})
     before = fingerprint(tmp_path)
-    with pytest.raises(OwnerUnclear, match="p:migration_002_b is nothing that the pack p ships"):
+    with pytest.raises(OwnerUnclear, match="the pack p never shipped p:migration_002_b, which it records"):
         MigrationRunner(earlier, [pack]).apply()
     assert fingerprint(tmp_path) == before
 
