@@ -17,9 +17,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from homie_migrations_core.authoring import sample_rows as filling
 from homie_migrations_core.authoring.contents import Contents, find_loss, read_contents
 from homie_migrations_core.authoring.hazards import Watch, find_dropped, find_foreign, find_hidden, imports_of
+from homie_migrations_core.authoring.sample_rows import fill_tables
 from homie_migrations_core.errors import MigrationFailed, RunStopped
 from homie_migrations_core.model import Finding, Migration, Pack, Plan, Step
 from homie_migrations_core.packs.acceptance import Acceptances, read_acceptances
@@ -33,6 +33,7 @@ from homie_migrations_core.running.execution import Execution
 from homie_migrations_core.sqlite import schema
 from homie_migrations_core.sqlite.rows import count_rows, tables_of
 from homie_migrations_core.sqlite.schema import Schema, fold
+from homie_migrations_core.sqlite.throwaway import open_throwaway, run_guarded
 from homie_migrations_core.stopping import Stopped, StopRequest
 
 SAMPLE_ROWS = "_sample_rows.py"
@@ -307,6 +308,8 @@ class _Walk:
         self._check, self._bench, self._pack = check, check._bench, pack
         self._steps, self._declared = steps, list(declared)
         self._packs = (*others, pack)
+        self._statements = [_text_of(migration) for each in self._packs for migration in each.migrations]
+        """What the migrations say shows what columns are read as."""
         self._owners: dict[tuple[str, str], str] = {}
         self._made_by: dict[str, str] = {}
         """For each table, the ref that made or last changed it."""
@@ -396,17 +399,18 @@ class _Walk:
 
     def _fill(self, path: str, migration: Migration) -> None:
         """Every table holds rows: the author's, or such as were made up."""
-        with filling.opened(path) as connection:
-            before = count_rows(connection, tables_of(connection))
+        with open_throwaway(path) as database:
+            before = count_rows(database.connection, tables_of(database.connection))
         for pack in self._packs:
             self._sample_rows(pack, path, migration)
-        with filling.opened(path) as connection:
+        with open_throwaway(path) as database:
+            connection = database.connection
             now = count_rows(connection, tables_of(connection))
             given = [table for table, count in now.items() if count > before.get(table, 0)]
             tables = {name: each for (kind, name), each in schema.read_schema(connection).items() if kind == "table"}
             hopeless = [each.name for each in tables.values() if each.tokens in self._hopeless]
             connection.execute("BEGIN")
-            unfilled = filling.fill_telling(connection, leave=[*given, *hopeless], stop=self._check._stop)
+            unfilled = fill_tables(database, leave=[*given, *hopeless], statements=self._statements, stop=self._check._stop)
             connection.execute("COMMIT")
         self._hopeless |= {tables[fold(name)].tokens for name, why in unfilled.items() if why.startswith("CHECK")}
         for table, why in unfilled.items():
@@ -421,7 +425,7 @@ class _Walk:
         if not file.is_file():
             return
         try:
-            filling.run_guarded(path, str(file), _sample_rows_of(file, pack.package), self._check._stop)
+            run_guarded(path, str(file), _sample_rows_of(file, pack.package), self._check._stop)
         except (Exception, SystemExit) as error:
             message = f"{SAMPLE_ROWS} fails before {migration.ref}: {type(error).__name__}: {error}."
             if pack.name == self._pack.name:
@@ -496,14 +500,18 @@ def _is_back(dropped: tuple[str, str | None, int], before: dict[str, Contents], 
     return not loss.rows and not (loss.values if column is None else column in loss.values)
 
 
+def _text_of(migration: Migration) -> str:
+    return (migration.content + b"\n" + migration.rollback_content).decode("utf-8", "replace")
+
+
 def _schema_of(path: str) -> Schema:
-    with filling.opened(path) as connection:
-        return schema.read_schema(connection)
+    with open_throwaway(path) as database:
+        return schema.read_schema(database.connection)
 
 
 def _state_of(path: str) -> _State:
-    with filling.opened(path) as connection:
-        return _State(schema.read_schema(connection), read_contents(connection))
+    with open_throwaway(path) as database:
+        return _State(schema.read_schema(database.connection), read_contents(database))
 
 
 def _sample_rows_of(file: Path, package: str | None) -> Callable[[Any], object]:

@@ -1,10 +1,11 @@
 """
-Every row of a small database, and what became of them. For throw-away databases only: all of it is in memory at once.
+The rows of a small database, and what is lost, changed or moved between two states of it.
+
+For throw-away databases only: all rows are in memory at once.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from homie_migrations_core.sqlite.guard import quoted
 from homie_migrations_core.sqlite.rows import tables_of
 from homie_migrations_core.sqlite.schema import fold
+from homie_migrations_core.sqlite.throwaway import ThrowawayDatabase
 
 Row = tuple[object, ...]
 
@@ -26,13 +28,13 @@ class Contents(NamedTuple):
     rows: tuple[Row, ...]
 
     def values(self, column: str) -> list[object]:
-        """Those of a column that are not NULL."""
+        """Return the values of a column that are not NULL."""
         place = [fold(name) for name in self.columns].index(fold(column))
         return [row[place] for row in self.rows if row[place] is not None]
 
 
 class Loss(NamedTuple):
-    """What of a table's rows is not there any more."""
+    """What is no longer there of a table's rows."""
 
     rows: int
     """Rows that are gone."""
@@ -42,30 +44,20 @@ class Loss(NamedTuple):
     """Rows that are there, but hold something else."""
 
 
-def read_contents(connection: sqlite3.Connection) -> dict[str, Contents]:
-    """All rows, by the table's name in small letters; without tables that can't be read (of a module that is not there)."""
+def read_contents(database: ThrowawayDatabase) -> dict[str, Contents]:
+    """Return all rows, by the table's name in small letters; without tables that can't be read (their module is missing)."""
     found = {}
-    connection.text_factory = _text
-    try:
-        for table in tables_of(connection):
-            try:
-                cursor = connection.execute(f"SELECT * FROM main.{quoted(table)}")
-                columns = tuple(str(column[0]) for column in cursor.description)
-                rows = tuple(tuple(map(_typed, row)) for row in cursor)
-                facts = connection.execute(f"PRAGMA main.table_info({quoted(table)})").fetchall()
-            except sqlite3.Error:
-                continue
-            key = tuple(str(fact[1]) for fact in sorted(facts, key=lambda fact: fact[5]) if fact[5])
-            places = [columns.index(name) for name in key]
-            unique = key and len({tuple(row[place] for place in places) for row in rows}) == len(rows)
-            found[fold(table)] = Contents(table, columns, key if unique else (), rows)
-    finally:
-        connection.text_factory = str
+    for table in tables_of(database.connection):
+        read = database.read_table(table)
+        if read is None:
+            continue
+        columns, rows = read[0], tuple(tuple(map(_typed, row)) for row in read[1])
+        facts = database.rows(f"PRAGMA main.table_info({quoted(table)})")
+        key = tuple(str(fact[1]) for fact in sorted(facts, key=lambda fact: fact[5]) if fact[5])
+        places = [columns.index(name) for name in key]
+        unique = key and len({tuple(row[place] for place in places) for row in rows}) == len(rows)
+        found[fold(table)] = Contents(table, columns, key if unique else (), rows)
     return found
-
-
-def _text(content: bytes) -> str:
-    return content.decode("utf-8", "surrogateescape")
 
 
 def _typed(value: object) -> object:
@@ -73,23 +65,27 @@ def _typed(value: object) -> object:
 
 
 def find_loss(before: Contents, after: Contents | None) -> Loss:
-    """What was there before and is not there, as it was, any more. Rows that came in addition don't count."""
+    """Return what was there before and is not there as it was. Rows that came in addition don't count."""
     if after is None:
         return Loss(len(before.rows), {}, 0)
     if after == before:
         return Loss(0, {}, 0)
     names = {fold(name): place for place, name in enumerate(after.columns)}
     common = [(place, names[fold(name)]) for place, name in enumerate(before.columns) if fold(name) in names]
-    lacking = [name for name in before.columns if fold(name) not in names]
-    gone = {name: count for name in lacking if (count := len(before.values(name)))}
+    gone = {name: count for name in before.columns if fold(name) not in names and (count := len(before.values(name)))}
     old = [tuple(row[place] for place, _ in common) for row in before.rows]
     new = [tuple(row[place] for _, place in common) for row in after.rows]
     shown = [before.columns[place] for place, _ in common]
-    if before.key and after.key and {fold(name) for name in before.key} == {fold(name) for name in after.key} <= names.keys():
+    if _have_the_same_key(before, after):
         rows, values, changed = _by_key([shown.index(name) for name in before.key], old, new, shown)
     else:
         rows, values, changed = _by_count(old, new, shown)
     return Loss(rows, {**values, **gone}, max(changed, *gone.values(), 0))
+
+
+def _have_the_same_key(before: Contents, after: Contents) -> bool:
+    """Whether rows of both can be told apart by the same primary key."""
+    return bool(before.key) and {fold(name) for name in before.key} == {fold(name) for name in after.key}
 
 
 def _by_key(key: list[int], old: list[Row], new: list[Row], columns: list[str]) -> tuple[int, dict[str, int], int]:
@@ -122,7 +118,7 @@ def _by_count(old: list[Row], new: list[Row], columns: list[str]) -> tuple[int, 
 
 
 def moved(values: Iterable[object], before: Mapping[str, Contents], after: Mapping[str, Contents]) -> bool:
-    """Whether all these values are, in addition to what was there, in one column of some table."""
+    """Return whether one column of some table has gained all these values."""
     wanted = Counter(map(_loosely, values))
     for name, contents in after.items():
         known = before.get(name)
@@ -136,7 +132,7 @@ def moved(values: Iterable[object], before: Mapping[str, Contents], after: Mappi
 
 
 def _loosely(value: object) -> str:
-    """A value whatever its type: a column may have got another one."""
+    """A value as text, whatever its type: the column may have another type now."""
     if isinstance(value, tuple):
         number = float(value[1])
         return str(int(number)) if number.is_integer() else str(number)

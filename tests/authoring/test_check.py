@@ -24,7 +24,7 @@ from homie_migrations_core.authoring.check import (
 from homie_migrations_core.errors import RunStopped
 from homie_migrations_core.stopping import StopRequest
 
-HAZARDS_PAGE = (Path(__file__).parents[1] / "docs/reference/hazards.md").read_text(encoding="utf-8")
+HAZARDS_PAGE = (Path(__file__).parents[2] / "docs/reference/hazards.md").read_text(encoding="utf-8")
 
 NOTES = python_migration(
     1,
@@ -391,6 +391,43 @@ def test_sample_rows_that_fail_are_a_finding(tmp_path: Path, samples: str, words
     finding = only(check_pack(pack))
     assert finding.code == "table_not_filled"
     assert words in finding.message
+
+
+READS_JSON = {
+    "001_people.sql": """
+        CREATE TABLE people (
+            id INTEGER PRIMARY KEY,
+            mail TEXT NOT NULL UNIQUE CHECK (mail LIKE '%_@_%.__%'),
+            born TEXT CHECK (born IS date(born)),
+            settings TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(settings)),
+            theme TEXT NOT NULL GENERATED ALWAYS AS (json_extract(settings, '$.theme')) VIRTUAL,
+            tags TEXT
+        );
+        CREATE INDEX people_theme ON people (theme);
+    """,
+    "001_people.rollback.sql": "DROP TABLE people;",
+    "002_tags.sql": """
+        CREATE TABLE tags (person INTEGER NOT NULL REFERENCES people (id), tag TEXT NOT NULL);
+        INSERT INTO tags SELECT people.id, each.value FROM people, json_each(people.tags) AS each;
+    """,
+    "002_tags.rollback.sql": "DROP TABLE tags;",
+    "003_domain.py": python_migration(
+        3,
+        """
+        conn.execute("ALTER TABLE people ADD COLUMN domain TEXT")
+        for id, mail, born in conn.execute("SELECT id, mail, born FROM people").fetchall():
+            name, domain = mail.split("@")
+            conn.execute("UPDATE people SET domain = ? WHERE id = ?", (domain, id))
+        """,
+        rollback="conn.execute('ALTER TABLE people DROP COLUMN domain')",
+    ),
+}
+
+
+def test_columns_that_are_read_as_json_dates_or_addresses_are_no_false_alarm(tmp_path: Path):
+    """The second migration is the first to show that `tags` holds JSON."""
+    found = check_pack(write_pack(tmp_path / "p", "p", READS_JSON))
+    assert (found.findings, found.notes) == ((), ())
 
 
 # --- hazards -----------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 
 from homie_migrations_core.authoring.contents import Contents, Loss, find_loss, moved, read_contents
+from homie_migrations_core.sqlite.throwaway import ThrowawayDatabase
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def read():
 
         def run(script: str) -> dict[str, Contents]:
             connection.executescript(script)
-            return read_contents(connection)
+            return read_contents(ThrowawayDatabase(connection))
 
         yield run
 

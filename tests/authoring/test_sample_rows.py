@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 
 import pytest
 
-from homie_migrations_core.authoring.sample_rows import ROWS, fill, fill_telling, run_guarded
+from homie_migrations_core.authoring.sample_rows import ROWS, fill_tables
+from homie_migrations_core.sqlite.throwaway import ThrowawayDatabase, run_guarded
 from homie_migrations_core.stopping import Stopped, StopRequest
 
 
 @pytest.fixture
 def connection():
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as opened:
+        opened.create_function("regexp", 2, lambda pattern, value: re.search(pattern, value) is not None, deterministic=True)
         yield opened
+
+
+def fill(connection: sqlite3.Connection, rows: int = ROWS, **options) -> dict[str, str]:
+    return fill_tables(ThrowawayDatabase(connection), rows, **options)
 
 
 def made(connection: sqlite3.Connection, script: str, **options) -> dict[str, str]:
     connection.executescript(script)
-    unfilled = fill_telling(connection, **options)
+    unfilled = fill(connection, **options)
     assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     return unfilled
@@ -133,7 +140,7 @@ def test_rows_that_were_there_stay_and_more_come(connection):
 )
 def test_children_refer_to_parents_whatever_the_keys_look_like(connection, script: str):
     connection.executescript(script)
-    assert fill(connection) == []
+    assert fill(connection) == {}
     if "gone" not in script:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     assert len(rows(connection, "c")) > 1
@@ -224,6 +231,93 @@ def test_a_table_that_has_a_row_already_is_no_problem_however_stubborn(connectio
     assert made(connection, script) == {}
 
 
+# --- what columns are read as --------------------------------------------------------------------------------------
+
+SETTINGS = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT NOT NULL{0}, b TEXT{1});{2}"
+
+
+def schema(column: str = "", columns: str = "", more: str = "") -> str:
+    """A table whose column `a` is read as something."""
+    return SETTINGS.format(f" {column}" if column else "", f", {columns}" if columns else "", f" {more}" if more else "")
+
+
+JSON_SCHEMAS = [
+    schema("CHECK (json_valid(a))"),
+    schema("CHECK (json_valid(a) AND json_type(a) = 'object')"),
+    schema("CHECK (json_type(a, '$.name') = 'text')"),
+    schema("CHECK (json_extract(a, '$.kind') IN ('open', 'done'))"),
+    schema("CHECK (a ->> 'size' BETWEEN 10 AND 20 AND a ->> 'kind' = 'big')"),
+    schema(columns="kind TEXT NOT NULL GENERATED ALWAYS AS (json_extract(a, '$.kind')) VIRTUAL"),
+    schema(columns="kind TEXT NOT NULL UNIQUE AS (a ->> '$.kind') STORED"),
+    schema(columns="kind TEXT AS (a ->> '$.kind') STORED CHECK (kind IN ('open', 'done') AND kind IS NOT NULL)"),
+    schema(columns="city TEXT NOT NULL AS (a -> 'address' ->> 'city')"),
+    schema(more="CREATE INDEX i ON t (json_extract(a, '$.name'))"),
+    schema(more="CREATE UNIQUE INDEX i ON t (a ->> '$.name') WHERE a ->> '$.name' IS NOT NULL"),
+    schema(more="CREATE VIEW v AS SELECT json_extract(a, '$.name') FROM t"),
+    schema(more="CREATE VIEW v AS SELECT each.value FROM t, json_each(t.a) AS each"),
+    schema(
+        more="CREATE TABLE n (x); CREATE TRIGGER r AFTER INSERT ON t BEGIN INSERT INTO n SELECT value FROM json_each(new.a); END"
+    ),
+]
+
+
+@pytest.mark.parametrize("script", JSON_SCHEMAS)
+def test_a_column_that_is_read_as_json_holds_json(connection, script: str):
+    assert made(connection, script) == {}
+    assert len(rows(connection, "t")) == ROWS
+    assert connection.execute("SELECT count(*) FROM t WHERE NOT json_valid(a)").fetchone() == (0,)
+    if "VIEW" in script:
+        assert rows(connection, "v")
+
+
+@pytest.mark.parametrize("where", ["'$.name'", "'$[1]'", "'$.a.b[2].c'", "'$.\"odd name\".x'"])
+def test_json_has_a_value_at_every_path_that_is_read(connection, where: str):
+    made(connection, schema(more=f"CREATE VIEW v AS SELECT json_extract(a, {where}) AS x FROM t"))
+    values = [x for (x,) in rows(connection, "v")]
+    assert None not in values
+    assert len(set(values)) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("script", "holds"),
+    [
+        (schema("CHECK (date(a) IS a)"), "date(a) = a"),
+        (schema("CHECK (datetime(a) IS NOT NULL AND datetime(a) = a)"), "datetime(a) = a"),
+        (schema("CHECK (a = strftime('%Y-%m-%dT%H:%M:%fZ', a))"), "a GLOB '????-??-??T??:??:??.???Z'"),
+        (schema("CHECK (strftime('%Y-%m-%dT%H:%M:%S', a) = a)"), "a GLOB '????-??-??T??:??:??'"),
+        (schema("CHECK (length(a) = 10 AND a GLOB '[0-9][0-9][0-9][0-9]-*' AND julianday(a) > 0)"), "date(a) = a"),
+        (schema("CHECK (time(a) = a)"), "time(a) = a"),
+        (schema(columns="day TEXT NOT NULL AS (date(a)) STORED"), "day IS NOT NULL"),
+        (schema(columns="month TEXT NOT NULL AS (strftime('%Y-%m', a))"), "month GLOB '????-??'"),
+        (schema(more="CREATE INDEX i ON t (julianday(a))"), "julianday(a) IS NOT NULL"),
+        (schema(more="CREATE VIEW v AS SELECT unixepoch(a) FROM t"), "unixepoch(a) IS NOT NULL"),
+        (schema(more="CREATE VIEW v AS SELECT datetime(a, 'unixepoch') FROM t"), "datetime(a, 'unixepoch') IS NOT NULL"),
+        ("CREATE TABLE t (a INTEGER NOT NULL, day TEXT NOT NULL AS (date(a, 'unixepoch')))", "day >= '1970-01-01'"),
+        (schema("CHECK (a LIKE '%@%')"), "a LIKE '%_@_%.__%'"),
+        (schema("CHECK (a LIKE '%_@__%.__%')"), "a LIKE '%_@_%.__%'"),
+        (schema("CHECK (a GLOB '*?@?*.?*' AND a NOT LIKE '% %')"), "a LIKE '%_@_%.__%'"),
+        (schema("CHECK (lower(a) LIKE '%_@_%.__%' AND a = lower(a) AND length(a) BETWEEN 5 AND 254)"), "a LIKE '%_@_%.__%'"),
+        (schema("CHECK (instr(a, '@') > 1 AND instr(a, ' ') = 0)"), "a LIKE '%_@_%.__%'"),
+        (schema("CHECK (a REGEXP '^[^@ ]+@[^@ ]+[.][a-z]+$')"), "a LIKE '%_@_%.__%'"),
+        (schema("UNIQUE COLLATE NOCASE CHECK (a LIKE '%_@_%')"), "a LIKE '%_@_%.__%'"),
+        (schema(more="CREATE VIEW v AS SELECT substr(a, instr(a, '@') + 1) FROM t"), "a LIKE '%_@_%.__%'"),
+    ],
+)
+def test_a_column_that_is_read_as_a_time_or_an_address_holds_one(connection, script: str, holds: str):
+    assert made(connection, script) == {}
+    assert len(rows(connection, "t")) == ROWS
+    assert connection.execute(f"SELECT count(*) FROM t WHERE NOT ({holds})").fetchone() == (0,)
+
+
+def test_what_a_later_statement_reads_counts_too(connection):
+    script = "CREATE TABLE t (a TEXT NOT NULL, b TEXT NOT NULL, c BLOB NOT NULL, d INTEGER NOT NULL)"
+    later = "UPDATE t SET x = json_extract(a, '$.size'), y = json_extract(c, '$.size'), z = json_extract(d, '$.size')"
+    assert made(connection, script, statements=[later]) == {}
+    assert connection.execute("SELECT count(*) FROM t WHERE json_extract(a, '$.size') IS NULL").fetchone() == (0,)
+    assert {kind for kind in rows(connection, "t", "typeof(b), typeof(c), typeof(d)")} == {("text", "blob", "integer")}
+    assert connection.execute("SELECT count(*) FROM t WHERE json_valid(b)").fetchone() == (0,)
+
+
 # --- triggers, virtual tables, what is left alone ------------------------------------------------------------------
 
 
@@ -278,7 +372,7 @@ def test_what_was_violated_before_stays(connection):
     connection.executescript(
         "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p INT NOT NULL REFERENCES p); INSERT INTO c VALUES (-5)"
     )
-    assert fill(connection) == []
+    assert fill(connection) == {}
     assert connection.execute("SELECT count(*) FROM c WHERE p = -5").fetchone() == (1,)
 
 
