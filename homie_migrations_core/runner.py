@@ -58,7 +58,8 @@ from homie_migrations_core.planning.records import plan_baseline, plan_repair
 from homie_migrations_core.planning.rolling_back import plan_redo, plan_reset, plan_rollback
 from homie_migrations_core.planning.status import describe_database
 from homie_migrations_core.running.up_to_date import is_plainly_up_to_date
-from homie_migrations_core.sqlite.database import is_missing, not_reachable, read
+from homie_migrations_core.sqlite.file_system import is_missing, not_reachable
+from homie_migrations_core.sqlite.reader import read
 from homie_migrations_core.sqlite.tracking import ForeignTable, Tracking, read_tracking
 from homie_migrations_core.stopping import Stopped, StopRequest
 
@@ -427,8 +428,9 @@ class MigrationRunner:
         Raises:
             DatabaseUnusable, LockTimeout, SnapshotFailed, RunStopped: There is none.
         """
-        from homie_migrations_core.sqlite.database import Writer, tell_waiting
+        from homie_migrations_core.sqlite.holders import tell_waiting
         from homie_migrations_core.sqlite.snapshots import take_by_hand
+        from homie_migrations_core.sqlite.writer import Writer
 
         path = str(self.path)
         if not os.path.exists(self.path):
@@ -459,7 +461,7 @@ class MigrationRunner:
             SnapshotUnusable: The file is no sound database, or does not fit. Nothing was changed.
             LockTimeout, RunStopped, SnapshotFailed, DatabaseUnusable: Nothing was changed.
         """
-        from homie_migrations_core.sqlite.database import tell_waiting
+        from homie_migrations_core.sqlite.holders import tell_waiting
         from homie_migrations_core.sqlite.snapshots import Keeper, Restoring
 
         preview, path = self.preview_restore(snapshot), str(self.path)
@@ -662,7 +664,8 @@ class MigrationRunner:
         finally:
             self._stop.raising = False
         # Opening it for change is what rolls the interrupted change back (https://sqlite.org/atomiccommit.html, section 4).
-        from homie_migrations_core.sqlite.database import Writer, tell_waiting
+        from homie_migrations_core.sqlite.holders import tell_waiting
+        from homie_migrations_core.sqlite.writer import Writer
 
         writer = Writer(path, lock_timeout=self._lock_timeout, stop=self._stop, waiting=lambda: tell_waiting(path), create=False)
         try:

@@ -24,10 +24,11 @@ from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.hookspecs import hookimpl
 from homie_migrations_core.runner import MigrationRunner
 from homie_migrations_core.running.execution import Execution
-from homie_migrations_core.sqlite.database import Writer, read
 from homie_migrations_core.sqlite.guard import GuardedConnection
+from homie_migrations_core.sqlite.reader import read
 from homie_migrations_core.sqlite.rows import count_rows, tables_of
 from homie_migrations_core.sqlite.schema import Schema, compare
+from homie_migrations_core.sqlite.writer import Writer
 from homie_migrations_core.stopping import StopRequest
 
 MOST = 30

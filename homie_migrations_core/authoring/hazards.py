@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from homie_migrations_core.authoring.contents import Contents, moved
 from homie_migrations_core.model import Step
 from homie_migrations_core.sqlite import schema
-from homie_migrations_core.sqlite.database import is_database_error
 from homie_migrations_core.sqlite.schema import Schema, SchemaObject, fold
+from homie_migrations_core.sqlite.sqlite_errors import is_database_error
 
 if TYPE_CHECKING:
     from homie_migrations_core.sqlite.guard import GuardedConnection

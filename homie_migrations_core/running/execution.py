@@ -37,9 +37,12 @@ from homie_migrations_core.packs.discovery import Observers
 from homie_migrations_core.packs.reading import UnusablePack, load
 from homie_migrations_core.progress import listening
 from homie_migrations_core.sqlite import integrity, snapshots, tracking
-from homie_migrations_core.sqlite.database import CommitFailed, Writer, explained, is_busy, is_database_error, read, tell_waiting
 from homie_migrations_core.sqlite.guard import GuardedConnection, Refused
+from homie_migrations_core.sqlite.holders import tell_waiting
+from homie_migrations_core.sqlite.reader import read
 from homie_migrations_core.sqlite.script import Script
+from homie_migrations_core.sqlite.sqlite_errors import explained, is_busy, is_database_error
+from homie_migrations_core.sqlite.writer import CommitFailed, Writer
 from homie_migrations_core.stopping import Stopped, StopRequest
 
 _log = logging.getLogger("homie_migrations")
@@ -93,7 +96,7 @@ class Execution:
         self._keeper = snapshots.Keeper(self.path, self.stop, self.now)
         self._secured = self._in_doubt = self._finished = False
         self._helpers: set[tuple[str, str, str]] | None = None
-        self._known_broken: integrity.Broken | None = None
+        self._known_broken: integrity.Problems | None = None
         self._look_first = False
         self._current: Step | None = None
 
@@ -165,7 +168,7 @@ class Execution:
                 self._finished = True
                 return
             if self._look_first:
-                self._known_broken, self._look_first = integrity.find_broken(writer.connection), False
+                self._known_broken, self._look_first = integrity.find_problems(writer.connection), False
             batch = list(due) if self.all_or_nothing or not known.holds_tables else [due[0]]
             self._secure(known, owner)
             if known.shape != "current":
@@ -362,16 +365,19 @@ class Execution:
             self._warn(f"{step.ref} rebuilt a table and did not create {lost} again.")
         if touched.dropped or touched.altered or any(kind != "table" for kind, _ in touched.created):
             self._helpers = integrity.helpers_of_tables(connection)
-        broken = integrity.find_broken(connection, touched)
-        if not broken:
+        problems = integrity.find_problems(connection, touched)
+        if not problems:
             return
-        keys, schema = broken.beyond(self._broken_before()).in_words()
-        if keys:
-            raise self._failed(
-                step, "; ".join(keys + schema), "Delete or repair those rows in the same migration.", ForeignKeysViolated
-            )
-        if schema:
-            raise self._failed(step, "; ".join(schema), "Repair or drop them in the same migration.", SchemaLeftBroken)
+        new = problems.beyond(self._broken_before()).listed()
+        if not new:
+            return
+        found = "; ".join(each.sentence for each in new)
+        if all(each.code == "broken_view" for each in new):
+            raise self._failed(step, found, "Repair or drop them in the same migration.", SchemaLeftBroken)
+        advice = "Delete or repair those rows in the same migration."
+        if any(each.code == "dangling_reference" for each in new):
+            advice = f"{integrity.CAUSE_OF_DANGLING}."
+        raise self._failed(step, found, advice, ForeignKeysViolated)
 
     def _warn(self, sentence: str) -> None:
         if self.watcher is not None:
@@ -379,11 +385,11 @@ class Execution:
         else:
             _log.warning("%s", sentence)
 
-    def _broken_before(self) -> integrity.Broken:
+    def _broken_before(self) -> integrity.Problems:
         """What was broken in the file before this transaction, seen over a connection of its own."""
         if self._known_broken is None:
             try:
-                self._known_broken = read(self.path, integrity.find_broken, lock_timeout=0.0)
+                self._known_broken = read(self.path, integrity.find_problems, lock_timeout=0.0)
             except LockTimeout as error:
                 raise _LookFirst from error
         return self._known_broken

@@ -15,8 +15,10 @@ from pathlib import Path
 from homie_migrations_core.errors import CommitUnconfirmed, ForeignTrackingTable, RecordNotKept, RunStopped
 from homie_migrations_core.model import Migration, Record
 from homie_migrations_core.sqlite import tracking
-from homie_migrations_core.sqlite.database import CommitFailed, Writer, explained, is_database_error, tell_waiting
+from homie_migrations_core.sqlite.holders import tell_waiting
 from homie_migrations_core.sqlite.snapshots import Keeper
+from homie_migrations_core.sqlite.sqlite_errors import explained, is_database_error
+from homie_migrations_core.sqlite.writer import CommitFailed, Writer
 from homie_migrations_core.stopping import Stopped, StopRequest
 
 _log = logging.getLogger("homie_migrations")

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from homie_migrations_core.errors import MigrationFailed
 from homie_migrations_core.model import Direction, Plan, RowCount, Run, Step
 from homie_migrations_core.packs.hookspecs import hookimpl
-from homie_migrations_core.sqlite import database, rows, schema, scratch
+from homie_migrations_core.sqlite import rows, schema, scratch
+from homie_migrations_core.sqlite.reader import read
 from homie_migrations_core.sqlite.schema import Difference
 from homie_migrations_core.stopping import StopRequest
 
@@ -111,8 +112,7 @@ def rehearse(
                 execution(copy, notes).carry_out()
             except MigrationFailed as error:
                 failure = error
-        damage, broken = scratch.examine(copy, stop)
-        keys, views = broken.in_words()
+        damage, problems = scratch.examine(copy, stop)
         grown = max(0, os.path.getsize(copy) - size)
         losses = _losses(path, copy, notes, lock_timeout)
     changes = schema.compare(notes.schema_at_first, notes.schema)
@@ -123,7 +123,7 @@ def rehearse(
         failure,
         tuple(changes),
         tuple(losses),
-        (*([damage] if damage else []), *keys, *views),
+        (*([damage] if damage else []), *(each.sentence for each in problems.listed())),
         size,
         (size if backup else 0) + notes.peak + grown,
         copied,
@@ -164,8 +164,8 @@ def _losses(path: str, copy: str, notes: Notes, lock_timeout: float) -> list[Los
     if not any(columns.values()) or not os.path.exists(path):
         return found
     # The copy has lost them; the database itself still has them.
-    before = database.read(path, lambda connection: rows.count_all_values(connection, columns), lock_timeout=lock_timeout)
-    after = database.read(copy, lambda connection: rows.count_all_values(connection, columns), lock_timeout=lock_timeout)
+    before = read(path, lambda connection: rows.count_all_values(connection, columns), lock_timeout=lock_timeout)
+    after = read(copy, lambda connection: rows.count_all_values(connection, columns), lock_timeout=lock_timeout)
     for (table, column), count in before.items():
         is_without = (schema.fold(table), schema.fold(column)) in without
         left = 0 if is_without else after.get((table, column), count)

@@ -7,7 +7,12 @@ https://sqlite.org/walformat.html, section 2.3.1); the kernel lists who holds wh
 
 from __future__ import annotations
 
+import logging
 import os
+
+from homie_migrations_core.progress import tell_phase
+
+_log = logging.getLogger("homie_migrations")
 
 _LIST = "/proc/locks"
 _PENDING, _LAST = 0x40000000, 0x40000000 + 511
@@ -58,3 +63,11 @@ def _in_words(process: int) -> str:
     except OSError:
         command = ""
     return f"process {process} ({command[:80]})" if command else f"process {process}"
+
+
+def tell_waiting(path: str, *, readers: bool = False) -> None:
+    """Log and report as a phase that this run waits for another process, and for which, as far as the system tells."""
+    found = [*who_holds(path), *(who_holds(path, reading=True) if readers else [])]
+    holders = " and ".join(dict.fromkeys(found)) or "another process"
+    _log.info("Waiting for %s, which %s %s.", holders, "uses" if readers else "writes to", path)
+    tell_phase(f"waiting for {holders}")

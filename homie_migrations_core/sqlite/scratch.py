@@ -17,9 +17,9 @@ from urllib.parse import unquote
 
 from homie_migrations_core.errors import RehearsalFailed
 from homie_migrations_core.sqlite.copying import NoRoom, copy_database, find_damage, side_by_side
-from homie_migrations_core.sqlite.database import read
 from homie_migrations_core.sqlite.guard import Refused
-from homie_migrations_core.sqlite.integrity import Broken, find_broken
+from homie_migrations_core.sqlite.integrity import Problems, find_problems
+from homie_migrations_core.sqlite.reader import read
 from homie_migrations_core.stopping import StopRequest
 
 _IN_USE = "in_use"
@@ -111,7 +111,7 @@ def _sweep(place: str, prefix: str) -> None:
                 lock.close()
 
 
-def examine(copy: str, stop: StopRequest) -> tuple[str, Broken]:
+def examine(copy: str, stop: StopRequest) -> tuple[str, Problems]:
     """
     What is damaged in a scratch copy, in SQLite's words, and which keys, views and triggers don't hold.
 
@@ -130,15 +130,15 @@ def examine(copy: str, stop: StopRequest) -> tuple[str, Broken]:
 
         def keys() -> object:
             try:
-                return find_broken(one)
+                return find_problems(one)
             except sqlite3.Error as error:
                 return error
 
-        _, broken, damage = side_by_side(stop, [lambda: None, keys, lambda: find_damage(other)], interrupt)
-    if isinstance(broken, sqlite3.Error):
-        return str(damage) or str(broken), Broken.none()
-    assert isinstance(broken, Broken)
-    return str(damage), broken
+        _, problems, damage = side_by_side(stop, [lambda: None, keys, lambda: find_damage(other)], interrupt)
+    if isinstance(problems, sqlite3.Error):
+        return str(damage) or str(problems), Problems()
+    assert isinstance(problems, Problems)
+    return str(damage), problems
 
 
 def peak_beside(copy: str) -> int:

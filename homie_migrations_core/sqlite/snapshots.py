@@ -39,9 +39,12 @@ from homie_migrations_core.sqlite.copying import (
     sync_and_check,
     sync_folder,
 )
-from homie_migrations_core.sqlite.database import SLICE, explained, is_busy, is_in_wal_mode, not_reachable, read, uri
+from homie_migrations_core.sqlite.database import SLICE, uri
+from homie_migrations_core.sqlite.file_system import not_reachable
 from homie_migrations_core.sqlite.holders import who_holds
+from homie_migrations_core.sqlite.reader import is_in_wal_mode, read
 from homie_migrations_core.sqlite.scratch import scratch_copy
+from homie_migrations_core.sqlite.sqlite_errors import explained, is_busy
 from homie_migrations_core.stopping import Stopped, StopRequest
 
 _log = logging.getLogger("homie_migrations")

@@ -24,7 +24,7 @@ from homie_migrations_core.errors import (
     RunStopped,
 )
 from homie_migrations_core.sqlite.script import Script
-from homie_migrations_core.sqlite.database import CommitFailed, Writer
+from homie_migrations_core.sqlite.writer import CommitFailed, Writer
 from homie_migrations_core.sqlite.guard import GuardedConnection
 
 MODES = ("delete", "wal")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from helpers import python_migration, query, recorded, run_sql, write_pack
 
 from homie_migrations_core import MigrationRunner
 from homie_migrations_core.errors import ForeignKeysViolated, MigrationFailed, SchemaLeftBroken
+from homie_migrations_core.sqlite.integrity import Problem, ProblemCode, find_problems
 
 MODES = ("delete", "wal")
 FAMILY = """
@@ -422,3 +425,85 @@ def test_the_same_holds_for_a_rollback(scene: Scene) -> None:
     with pytest.raises(ForeignKeysViolated, match=r"Rolling back p:001_step failed.*without their parent in parent \(3\)"):
         MigrationRunner(scene.path, [pack], backup=False).rollback("p")
     assert scene.content == before
+
+
+# --- problems as values ---------------------------------------------------------------------------------
+
+
+def problems(path: Path) -> list[tuple[str, str, str]]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return [(each.code, each.name, each.sentence) for each in find_problems(connection).listed()]
+
+
+ROWS, DANGLING, VIEW = "foreign_keys_violated", "dangling_reference", "broken_view"
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("DELETE FROM parent WHERE id = 2;", [(ROWS, "child", "child(parent_id) has rows without their parent in parent (1)")]),
+        # Rows of a reference that leads nowhere are part of that problem: with their parent's table they are found or not.
+        ("DROP TABLE parent;", [(DANGLING, "child", "child(parent_id) refers to parent, which does not exist (3)")]),
+        (
+            "DELETE FROM child; DROP TABLE parent;",
+            [(DANGLING, "child", "child(parent_id) refers to parent, which does not exist")],
+        ),
+        (WRONG_ORDER, [(DANGLING, "child", "child(parent_id) refers to old_parent, which does not exist (3)")]),
+        (
+            "CREATE TABLE c (x REFERENCES parent (lost));",
+            [(DANGLING, "c", "c(x) refers to the column lost of parent, which does not exist")],
+        ),
+        ("CREATE TABLE c (x REFERENCES parent (name));", [(ROWS, "c", 'c: foreign key mismatch - "c" referencing "parent"')]),
+        (
+            "CREATE TABLE p (a, b); CREATE TABLE c (x REFERENCES p);",
+            [(ROWS, "c", 'c: foreign key mismatch - "c" referencing "p"')],
+        ),
+        # SQLite checks no key of a table that has one to a column that does not exist; the others are checked all the same.
+        (
+            "CREATE TABLE c (x REFERENCES parent (lost), y REFERENCES parent, z REFERENCES nowhere);"
+            "INSERT INTO c VALUES (1, 1, 1), (2, 99, 2), (3, NULL, 3);",
+            [
+                (ROWS, "c", "c(y) has rows without their parent in parent (1)"),
+                (DANGLING, "c", "c(x) refers to the column lost of parent, which does not exist"),
+                (DANGLING, "c", "c(z) refers to nowhere, which does not exist"),
+            ],
+        ),
+        (
+            "CREATE TABLE two (a, b, c REFERENCES parent (gone), UNIQUE (a, b), FOREIGN KEY (a, b) REFERENCES two (b, a));"
+            "INSERT INTO two VALUES (1, 1, 0), (1, 2, 0), (1, NULL, 0);",
+            [
+                (DANGLING, "two", "two(c) refers to the column gone of parent, which does not exist"),
+                (ROWS, "two", "two(a, b) has rows without their parent in two (1)"),
+            ],
+        ),
+        ("CREATE VIEW v AS SELECT * FROM nowhere;", [(VIEW, "v", "the view v no longer works: no such table: main.nowhere")]),
+        (
+            "CREATE TRIGGER t AFTER INSERT ON child BEGIN INSERT INTO nowhere VALUES (1); END;",
+            [(VIEW, "t", "the trigger t no longer works: no such table: main.nowhere")],
+        ),
+        ("CREATE VIEW names AS SELECT name FROM parent;", []),
+    ],
+)
+def test_a_problem_says_its_code_the_object_and_what_was_found(
+    tmp_path: Path, script: str, expected: list[tuple[str, str, str]]
+) -> None:
+    path = tmp_path / "a.db"
+    run_sql(path, FAMILY.format(action="") + script)
+    assert sorted(problems(path)) == sorted(expected)
+
+
+def test_only_rows_without_a_parent_can_not_be_accepted() -> None:
+    acceptable = {code: Problem(code, "x", "").acceptable for code in get_args(ProblemCode)}
+    assert acceptable == {ROWS: False, DANGLING: True, VIEW: True}
+
+
+def test_a_dangling_reference_is_refused_with_what_usually_causes_it(one_scene: Scene) -> None:
+    with pytest.raises(ForeignKeysViolated, match=r"Since SQLite 3\.26, ALTER TABLE \.\.\. RENAME rewrites the references"):
+        one_scene.run(WRONG_ORDER)
+
+
+def test_a_reference_to_a_column_that_was_missing_before_does_not_hide_new_rows_without_a_parent(one_scene: Scene) -> None:
+    run_sql(one_scene.path, "CREATE TABLE c (x REFERENCES parent (lost), y REFERENCES parent);")
+    one_scene.run("INSERT INTO c VALUES (1, 1);")
+    found = one_scene.refuses("INSERT INTO c VALUES (2, 99);")
+    assert found == "c(y) has rows without their parent in parent (1)"

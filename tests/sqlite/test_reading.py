@@ -25,7 +25,8 @@ from homie_migrations_core.errors import (
     NewerSQLiteNeeded,
     NotADatabase,
 )
-from homie_migrations_core.sqlite.database import read, uri
+from homie_migrations_core.sqlite.database import uri
+from homie_migrations_core.sqlite.reader import read
 
 ODD_NAMES = [
     "a b#c?d%20é.db",

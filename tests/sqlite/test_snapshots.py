@@ -31,7 +31,7 @@ from homie_migrations_core.errors import (
 from homie_migrations_core.model import Record
 from homie_migrations_core.progress import hearing_phases
 from homie_migrations_core.sqlite import copying, snapshots
-from homie_migrations_core.sqlite.database import CommitFailed, Writer
+from homie_migrations_core.sqlite.writer import CommitFailed, Writer
 from homie_migrations_core.stopping import StopRequest
 
 MODES = ("delete", "wal")

@@ -1,0 +1,98 @@
+"""
+Reading a database file without changing a byte, making a file or taking a write lock, whatever state it is in.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from homie_migrations_core.errors import LockTimeout
+from homie_migrations_core.sqlite.database import SLICE, uri
+from homie_migrations_core.sqlite.holders import tell_waiting, who_holds
+from homie_migrations_core.sqlite.sqlite_errors import explained, is_busy
+from homie_migrations_core.stopping import Stopped, StopRequest
+
+T = TypeVar("T")
+
+_SETTLED_NS = 50_000_000
+"""How old the last change of a file must be for its time stamp to show the next one, on every file system."""
+
+
+def read(path: str, look: Callable[[sqlite3.Connection], T], *, lock_timeout: float, stop: StopRequest | None = None) -> T:
+    """
+    Return what `look` says about the file, which stays as it is: no byte is changed and no file is made.
+
+    `look` may be called again, after a busy moment or when the file changed under it.
+
+    Raises:
+        LockTimeout: It was busy for longer than `lock_timeout` seconds.
+        Stopped: `stop` asked for it while it waited.
+        DatabaseInterrupted: A killed process left a journal that a reader must not roll back.
+        DatabaseUnusable: The file can't be read as a database; its classes say why.
+    """
+    deadline, told = time.monotonic() + lock_timeout, False
+    while True:
+        if stop is not None and stop.asked():
+            raise Stopped
+        try:
+            before = _quiet_state(path)
+            at_rest = before is not None and is_in_wal_mode(path)
+            connection = sqlite3.connect(
+                uri(path, "immutable=1" if at_rest else "mode=ro"),
+                timeout=SLICE,
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,  # `look` may work in a thread, to stay awake for a signal
+            )
+            try:
+                found = look(connection)
+            finally:
+                connection.close()
+            if not at_rest or _quiet_state(path) == before:
+                return found
+            time.sleep(SLICE / 10)
+        except sqlite3.Error as error:
+            if not is_busy(error):
+                raise explained(error, path) from error
+            if time.monotonic() >= deadline:
+                advice = "A migration or another writer is at work there; try again later."
+                raise LockTimeout(path, lock_timeout, "reading", advice, who_holds(path)) from error
+            if not told:
+                told = True
+                tell_waiting(path)
+
+
+def _quiet_state(path: str) -> tuple[int, ...] | None:
+    """Return what identifies a file that nobody has open for writing; None if somebody may have."""
+    try:
+        if os.path.exists(path + "-wal") or (os.path.exists(path + "-journal") and os.path.getsize(path + "-journal")):
+            return None
+        stat = os.stat(path)
+    except OSError:
+        return None
+    if time.time_ns() - stat.st_mtime_ns < _SETTLED_NS:
+        time.sleep(_SETTLED_NS / 1e9)
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def is_in_wal_mode(path: str) -> bool:
+    """
+    Return whether the file, which nobody writes to, is in WAL mode.
+
+    A plain read-only connection to it would then leave two files beside it. Without locks there is no WAL, so SQLite
+    refuses exactly these files (https://sqlite.org/uri.html, `nolock`).
+    """
+    connection = sqlite3.connect(uri(path, "mode=ro&nolock=1"), timeout=SLICE, uri=True, isolation_level=None)
+    try:
+        connection.execute("PRAGMA schema_version")
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CANTOPEN and os.access(path, os.R_OK):
+            return True
+        raise
+    finally:
+        connection.close()
+    return False
