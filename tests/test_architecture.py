@@ -169,7 +169,7 @@ def test_an_up_to_date_start_loads_no_migration_and_nothing_dear(tmp_path):
         NAME,
         *(
             f"{NAME}.{module}"
-            for module in "compat errors packs packs.naming running running.up_to_date sqlite sqlite.database".split()
+            for module in "compat packs packs.naming running running.up_to_date sqlite sqlite.database".split()
         ),
     }
     assert not [module for module in modules if "destination_memory" in module]
