@@ -167,10 +167,7 @@ def test_an_up_to_date_start_loads_no_migration_and_nothing_dear(tmp_path):
     assert not loaded(modules, *dear.split())
     assert loaded(modules, NAME) == {
         NAME,
-        *(
-            f"{NAME}.{module}"
-            for module in "compat packs packs.naming running running.up_to_date sqlite sqlite.database".split()
-        ),
+        *(f"{NAME}.{module}" for module in "compat packs packs.naming running running.up_to_date sqlite sqlite.database".split()),
     }
     assert not [module for module in modules if "destination_memory" in module]
     assert not [path for path in opened if "destination_memory" in path]
