@@ -15,7 +15,7 @@ from homie_migrations_core.authoring.column_uses import ColumnUse, ColumnUses
 from homie_migrations_core.authoring.sample_references import References, parents_first
 from homie_migrations_core.authoring.sample_values import NULL_EVERY, Value, ValueMaker, values_for_check, words
 from homie_migrations_core.authoring.table_layouts import ColumnLayout, TableLayout, read_layout
-from homie_migrations_core.sqlite.guard import quoted
+from homie_migrations_core.sqlite.names import quoted
 from homie_migrations_core.sqlite.rows import count_rows, tables_of
 from homie_migrations_core.sqlite.schema import SchemaObject, fold, read_schema
 from homie_migrations_core.sqlite.throwaway import ThrowawayDatabase

@@ -18,7 +18,7 @@ from homie_migrations_core.authoring.sample_values import (
     value_for_use,
     values_for_check,
 )
-from homie_migrations_core.sqlite.guard import quoted
+from homie_migrations_core.sqlite.names import quoted
 from homie_migrations_core.sqlite.schema import Schema, SchemaObject, fold
 from homie_migrations_core.sqlite.throwaway import ThrowawayDatabase
 

@@ -37,7 +37,8 @@ from homie_migrations_core.packs.discovery import Observers
 from homie_migrations_core.packs.reading import UnusablePack, load
 from homie_migrations_core.progress import listening
 from homie_migrations_core.sqlite import integrity, snapshots, tracking
-from homie_migrations_core.sqlite.guard import GuardedConnection, Refused
+from homie_migrations_core.sqlite.guard import GuardedConnection
+from homie_migrations_core.sqlite.guarded_transaction import Refused
 from homie_migrations_core.sqlite.holders import tell_waiting
 from homie_migrations_core.sqlite.reader import read
 from homie_migrations_core.sqlite.script import Script

@@ -12,7 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, NamedTuple
 
-from homie_migrations_core.sqlite.guard import GuardedConnection, Touched, quoted
+from homie_migrations_core.sqlite.authorizer import Touched
+from homie_migrations_core.sqlite.guard import GuardedConnection, runner_execute
+from homie_migrations_core.sqlite.names import quoted, text_literal
 
 _ONLY_THE_APPLICATION_KNOWS = ("no such function", "no such collation", "no such module", "wrong number of arguments to function")
 _KEYS = """
@@ -109,7 +111,7 @@ class _Key(NamedTuple):
 
 def find_problems(connection: sqlite3.Connection, touched: Touched | None = None) -> Problems:
     """Find everything that does not hold; with `touched`, only what a step could have broken."""
-    speak = connection.speak if isinstance(connection, GuardedConnection) else connection.execute
+    speak = runner_execute(connection)
 
     def query(sql: str) -> list[tuple[object, ...]]:
         return list(speak(sql).fetchall())
@@ -240,7 +242,7 @@ def _value_of(key: _Key) -> str:
 
 def _by_value(query: Query, key: _Key, orphans: int) -> dict[str, int]:
     """Count how many of the `orphans` have which key: a rebuild gives rows other rowids, but not other values."""
-    check = f"pragma_foreign_key_check({_text(key.child)}, 'main') WHERE fkid = {key.number}"
+    check = f"pragma_foreign_key_check({text_literal(key.child)}, 'main') WHERE fkid = {key.number}"
     try:
         table = f"main.{quoted(key.child)} AS c"
         rows = query(f"SELECT {_value_of(key)}, count(*) FROM {table} WHERE c.rowid IN (SELECT rowid FROM {check}) GROUP BY 1")
@@ -301,10 +303,6 @@ def _ways_to_fire(query: Query, table: str) -> Iterable[tuple[str, str]]:
     if columns:
         yield "insert", f"INSERT INTO {where} ({columns[0]}) VALUES (NULL)"
         yield "update", f"UPDATE {where} SET {', '.join(f'{column} = {column}' for column in columns)}"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _is_about_the_schema(error: sqlite3.Error) -> bool:

@@ -7,7 +7,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping
 
-from homie_migrations_core.sqlite.guard import TRACKING_TABLE, GuardedConnection, quoted
+from homie_migrations_core.sqlite.guard import runner_execute
+from homie_migrations_core.sqlite.names import TRACKING_TABLE, quoted
 from homie_migrations_core.stopping import Stopped, StopRequest
 
 _OPS_BETWEEN_LOOKS = 10_000
@@ -15,7 +16,7 @@ _OPS_BETWEEN_LOOKS = 10_000
 
 def tables_of(connection: sqlite3.Connection) -> list[str]:
     """The tables that hold somebody's rows: no shadow tables, and not the runner's own."""
-    speak = connection.speak if isinstance(connection, GuardedConnection) else connection.execute
+    speak = runner_execute(connection)
     try:
         found = speak("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual')").fetchall()
     except sqlite3.OperationalError:  # a SQLite before 3.37
@@ -33,7 +34,7 @@ def count_rows(connection: sqlite3.Connection, tables: Iterable[str], stop: Stop
     """
     if stop is not None:
         connection.set_progress_handler(lambda: 1 if stop.asked() else 0, _OPS_BETWEEN_LOOKS)
-    speak = connection.speak if isinstance(connection, GuardedConnection) else connection.execute
+    speak = runner_execute(connection)
     counts = {}
     for table in tables:
         try:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple, cast
 
-from homie_migrations_core.sqlite.guard import TRACKING_TABLE, GuardedConnection
+from homie_migrations_core.sqlite.guard import GuardedConnection, runner_execute
+from homie_migrations_core.sqlite.names import TRACKING_TABLE
 from homie_migrations_core.sqlite.tracking import Tracking, read_tracking
 
 ObjectKind = Literal["table", "index", "trigger", "view"]
@@ -182,7 +183,7 @@ def fold(name: str) -> str:
 
 
 def _rows(connection: sqlite3.Connection, sql: str) -> list[tuple[str, str, str, str]]:
-    speak = connection.speak if isinstance(connection, GuardedConnection) else connection.execute
+    speak = runner_execute(connection)
     cursor = speak(sql)
     cursor.row_factory = None
     return cursor.fetchall()

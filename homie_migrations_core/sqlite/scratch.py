@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from homie_migrations_core.errors import RehearsalFailed
 from homie_migrations_core.sqlite.copying import NoRoom, copy_database, find_damage, side_by_side
-from homie_migrations_core.sqlite.guard import Refused
+from homie_migrations_core.sqlite.guarded_transaction import Refused
 from homie_migrations_core.sqlite.integrity import Problems, find_problems
 from homie_migrations_core.sqlite.reader import read
 from homie_migrations_core.stopping import StopRequest

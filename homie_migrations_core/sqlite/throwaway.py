@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
-from homie_migrations_core.sqlite.guard import GuardedConnection, Refused, quoted
+from homie_migrations_core.sqlite.guard import GuardedConnection
+from homie_migrations_core.sqlite.guarded_transaction import Refused
+from homie_migrations_core.sqlite.names import quoted
 from homie_migrations_core.stopping import Stopped, StopRequest
 
 Row = tuple[Any, ...]

@@ -10,7 +10,8 @@ import sqlite3
 from typing import Literal, NamedTuple
 
 from homie_migrations_core.model import Migration, Record
-from homie_migrations_core.sqlite.guard import TRACKING_TABLE, GuardedConnection
+from homie_migrations_core.sqlite.guard import GuardedConnection, runner_execute
+from homie_migrations_core.sqlite.names import TRACKING_TABLE
 
 Shape = Literal["none", "earlier", "current"]
 
@@ -61,7 +62,7 @@ def read_tracking(connection: sqlite3.Connection) -> Tracking:
         ForeignTable: Another tool made the table.
         sqlite3.Error: The file can't be read.
     """
-    speak = connection.speak if isinstance(connection, GuardedConnection) else connection.execute
+    speak = runner_execute(connection)
     # A trigger may share its name with a table.
     named = "SELECT type, sql FROM main.sqlite_master WHERE lower(name) = ? AND type <> 'trigger'"
     found = speak(named, (TRACKING_TABLE,)).fetchone()

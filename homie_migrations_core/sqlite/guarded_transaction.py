@@ -1,0 +1,309 @@
+"""
+The half of the guarded connection that the runner talks to: a step's transaction, which its author can't end.
+
+The authorizer is the net (https://sqlite.org/c3ref/set_authorizer.html): SQLite asks it about every statement,
+whichever class or cursor prepared it, and answering IGNORE turns exactly COMMIT and BEGIN into nothing. Two savepoints
+do the rest: the outer one proves at the end that the transaction is still the one that was opened, the inner
+one is what `conn.commit()` and `conn.rollback()` move. What an author may ask for is decided in `authorizer`; what
+the methods of the connection mean to an author is in `guard`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, TypeVar
+
+from homie_migrations_core.sqlite.authorizer import INNER_SAVEPOINT, OUTER_SAVEPOINT, StepAuthorizer, Touched
+from homie_migrations_core.sqlite.leftovers import Leftovers, OpenHandles, drop_temporary, reset_pragmas
+from homie_migrations_core.stopping import Stopped, StopRequest
+
+T = TypeVar("T")
+
+_ENDED = "SQLite ended the transaction by itself"
+_CLOSED = "the migration closed the connection"
+_OPS_BETWEEN_LOOKS = 5_000  # virtual machine steps; from 1,000 on it costs nothing that can be measured
+
+
+class Refused(sqlite3.OperationalError):
+    """What a migration asked for can't be part of an atomic step."""
+
+
+class GuardedTransaction(sqlite3.Connection):
+    """
+    A connection whose transaction only the runner can begin and end.
+
+    Open it with `isolation_level=None` and `cached_statements=0`: SQLite does not ask again about a statement that
+    it keeps prepared.
+    """
+
+    _open_transaction = sqlite3.Connection.in_transaction  # the same attribute, at the price sqlite3 asks for it
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._on = self._speaking = False
+        self._calls = 0
+        self._timeout_ms = round(1_000 * (args[1] if len(args) > 1 else kwargs.get("timeout", 5.0)))
+        self._stop = StopRequest()
+        self._file = ""
+        self._left_open = OpenHandles()
+        self._forget_step()
+
+    def _forget_step(self) -> None:
+        self.ended: str | None = None
+        """Why SQLite ended the transaction by itself; then nothing more is let through."""
+        self.refusal: str | None = None
+        """Why the last thing that was refused was refused."""
+        self.line: int | None = None
+        """Where in the author's file either happened."""
+        self.rolled_back_last = False
+        """Whether `conn.rollback()` was the last thing that the author did."""
+        self._commit_seen = self._interrupted_itself = False
+        self._swallowed: BaseException | None = None
+        self._isolation_level: str | None = ""
+        self._autocommit: Any = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, which 3.11 has no name for
+        self._authorizer = StepAuthorizer()
+        self._leftovers = Leftovers()
+
+    @property
+    def touched(self) -> Touched:
+        """What the step did to the database."""
+        return self._authorizer.touched
+
+    # --- the author's turn --------------------------------------------------------------------------
+
+    def arm(self, file: str, stop: StopRequest, heard: Callable[[str], object] | None = None) -> None:
+        """
+        Begin the author's turn, in the transaction that is open.
+
+        `file` is the author's, for the line where something went wrong; `heard` is called with each statement.
+        """
+        self._forget_step()
+        self._file, self._stop = file, stop
+        self.speak(f"SAVEPOINT {OUTER_SAVEPOINT}")
+        self.speak(f"SAVEPOINT {INNER_SAVEPOINT}")
+        super().set_progress_handler(self._look_up, _OPS_BETWEEN_LOOKS)
+        super().set_authorizer(self._authorize)
+        if heard is not None:
+            super().set_trace_callback(_without_repeats(self, heard))
+        self._on = stop.raising = True
+
+    def disarm(self) -> None:
+        """
+        End the author's turn. The transaction is the one in which `arm` was called, or this raises.
+
+        Raises:
+            sqlite3.Error: It is another one, or there is none.
+        """
+        self._silence()
+        self.speak(f"RELEASE {OUTER_SAVEPOINT}")
+
+    def abandon(self) -> None:
+        """End the author's turn after a failure; the transaction is left for the runner to roll back."""
+        if self._on:
+            self._silence()
+
+    def _silence(self) -> None:
+        self._stop.raising = self._on = False
+        if self._is_closed():
+            return
+        super().set_authorizer(None)  # this also expires what the author left prepared
+        super().set_progress_handler(None, 0)
+        super().set_trace_callback(None)
+        self._left_open.close()
+        self.row_factory, self.text_factory = None, str
+        for category, before in reversed(self._leftovers.limits):
+            super().setlimit(category, before)
+        if "busy_timeout" in self._authorizer.pragmas:  # the runner waits in slices of its own
+            self.speak(f"PRAGMA busy_timeout={self._timeout_ms}")
+
+    # --- for the runner -----------------------------------------------------------------------------
+
+    def speak(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
+        """Execute the runner's own statement, past the guard."""
+        before, self._speaking = self._speaking, True
+        try:
+            return sqlite3.Connection.execute(self, sql, parameters)
+        finally:
+            self._speaking = before
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open: not on a connection that was closed behind the guard's back."""
+        return not self._is_closed() and self._open_transaction
+
+    def _is_closed(self) -> bool:
+        try:
+            return super().total_changes < 0
+        except sqlite3.ProgrammingError:
+            return True
+
+    def look_for_end(self) -> None:
+        """Set `ended` if the transaction is gone, also by a call that did not pass through the guard."""
+        if not self.in_transaction:
+            self._end(_CLOSED if self._is_closed() else _ENDED)
+
+    def pristine(self) -> bool:
+        """Return whether the step left nothing on the connection that could reach the next one."""
+        return not (self._authorizer.pragmas or self._leftovers or self._authorizer.temporary)
+
+    def clean(self) -> list[str]:
+        """
+        Take from the connection what the step left on it, and name what could not be taken.
+
+        For runs of one transaction, which can't change their connection between two steps.
+        """
+        if self.pristine():
+            return []
+        beyond_undo = self._leftovers.take_away()
+        if self._authorizer.pragmas:
+            reset_pragmas(self.speak, self._authorizer.pragmas - {"busy_timeout"})
+        drop_temporary(self.speak)
+        return beyond_undo
+
+    # --- what SQLite asks -----------------------------------------------------------------------------
+
+    def _authorize(self, action: int, a: str | None, b: str | None, database: str | None, _trigger: str | None) -> int:
+        if self._speaking:
+            return sqlite3.SQLITE_OK
+        if not self._open_transaction:
+            self._end(_ENDED)
+            return sqlite3.SQLITE_DENY
+        if self.ended is not None or self._stop.asked():
+            return sqlite3.SQLITE_DENY
+        if action == sqlite3.SQLITE_TRANSACTION and a != "ROLLBACK":
+            self._commit_seen = True
+            return sqlite3.SQLITE_IGNORE
+        reason = self._authorizer.refusal(action, a, b, database)
+        return sqlite3.SQLITE_OK if reason is None else self._deny(reason)
+
+    def _deny(self, reason: str) -> int:
+        self.refusal, self.line = reason, line_in(self._file)
+        return sqlite3.SQLITE_DENY
+
+    def _end(self, what: str) -> None:
+        if self.ended is None:
+            self.ended, self.line = what, line_in(self._file)
+
+    def _look_up(self) -> int:
+        # Python delivers a signal while this runs, and sqlite3 swallows what it raises: `_call` concludes the rest.
+        return 1 if self._stop.asked() else 0
+
+    # --- around each call of the author's --------------------------------------------------------------
+
+    def _call(self, function: Callable[..., T], *args: Any) -> T:
+        self._calls += 1
+        if not self._on or self._speaking:
+            return function(*args)
+        self._allow()
+        self.refusal, self._authorizer.wrote, self._commit_seen = None, False, False
+        self._stop.raising = False
+        try:
+            result = function(*args)
+        except BaseException as error:
+            self._judge(error)
+            raise
+        finally:
+            self._stop.raising = self._on
+        if not self._open_transaction:
+            self._allow()
+        self._raise_swallowed(None)
+        if self._commit_seen:
+            self._commit_point()
+        if self._authorizer.wrote:
+            self.rolled_back_last = False
+        return result
+
+    def _allow(self) -> None:
+        if self._stop.asked():
+            raise Stopped
+        if not self._open_transaction:
+            self._conclude(_ENDED)
+        if self.ended is not None:
+            raise Refused(self.ended)
+
+    def _conclude(self, why: str) -> None:
+        self._end(why)
+        # What is prepared, and may be half-way through its rows, would not be asked about again but for this.
+        super().set_authorizer(self._authorize)
+
+    def _judge(self, error: BaseException) -> None:
+        code = getattr(error, "sqlite_errorcode", None)
+        if self._is_closed():
+            self._end(_CLOSED)
+        elif not self._open_transaction:
+            self._conclude(f"{_ENDED}: {error}")
+        if self._stop.asked():
+            raise Stopped from error
+        self._raise_swallowed(error)
+        lost_in_callback = code == sqlite3.SQLITE_INTERRUPT and not self._interrupted_itself
+        if lost_in_callback or (code == sqlite3.SQLITE_AUTH and self.refusal is None and self.ended is None):
+            # Only Ctrl-C makes a callback of ours fail; sqlite3 has swallowed it, so it is raised again here.
+            raise KeyboardInterrupt from error
+        if code == sqlite3.SQLITE_AUTH and self.refusal is not None:
+            raise Refused(self.refusal) from error
+
+    def _raise_swallowed(self, error: BaseException | None) -> None:
+        swallowed, self._swallowed = self._swallowed, None
+        if swallowed is not None:
+            raise swallowed from error
+
+    def _heard(self, callback: Callable[..., T]) -> Callable[..., T]:
+        """Return `callback` with its Ctrl-C kept: sqlite3 swallows whatever its callbacks raise."""
+
+        def called(*args: Any) -> T:
+            try:
+                return callback(*args)
+            except Exception:
+                raise
+            except BaseException as error:
+                self._swallowed = error
+                sqlite3.Connection.interrupt(self)  # nothing else makes a collation or a trace end the statement
+                raise
+
+        return called
+
+    def _until_ended(self, rows: Any) -> Iterator[Any]:
+        """
+        Yield `rows`, of which the author's code may make each one while the statement for them is already prepared.
+
+        Only a bare `sqlite3.Cursor(conn)`, fed by code that ends the transaction over another bare one, gets past this.
+        """
+        for row in rows:
+            if self._on:
+                self._allow()
+            yield row
+
+    def _commit_point(self) -> None:
+        self.speak(f"RELEASE {INNER_SAVEPOINT}")
+        self.speak(f"SAVEPOINT {INNER_SAVEPOINT}")
+        self.rolled_back_last = False
+
+    def _back_to_commit_point(self) -> None:
+        self._allow()
+        self.speak(f"ROLLBACK TO {INNER_SAVEPOINT}")
+
+
+def _without_repeats(connection: GuardedTransaction, heard: Callable[[str], object]) -> Callable[[str], None]:
+    """Return what hears each of the author's statements once: SQLite tells of it again for each trigger that it fires."""
+    triggers = connection.speak("SELECT 1 FROM main.sqlite_master WHERE type = 'trigger'").fetchone() is not None
+    last: tuple[int, str] | None = None
+
+    def hear(sql: str) -> None:
+        nonlocal last
+        fires = triggers or any(kind == "trigger" for kind, _ in connection.touched.created)
+        if not connection._speaking and not (fires and (connection._calls, sql) == last):
+            last = connection._calls, sql
+            heard(sql)
+
+    return hear
+
+
+def line_in(file: str) -> int | None:
+    """Return the line of `file` that is being executed, if any is."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code.co_filename != file:
+        frame = frame.f_back
+    return frame.f_lineno if frame else None
