@@ -256,12 +256,12 @@ class _Runner(MigrationRunner):
         execution.watcher = self._watcher
         return execution
 
-    def _pack_versions(self, found: Any) -> dict[str, str | None]:
+    def _pack_versions(self, view: Any) -> dict[str, str | None]:
         return {}  # to look for distributions takes longer than the rest of a run
 
     def settle(self) -> None:
         """What the killed process left half-done is undone, as by every run that changes something."""
-        self._look(repairing=True)
+        self._file.read_tracking(recover=True)
 
     def state(self) -> _State:
         """What is there."""

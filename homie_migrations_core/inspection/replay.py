@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 
 from homie_migrations_core.model import Migration, Pack
+from homie_migrations_core.packs.loading import load
 from homie_migrations_core.packs.naming import owner_in_file_name
-from homie_migrations_core.packs.reading import load
 from homie_migrations_core.sqlite.guard import GuardedConnection
 from homie_migrations_core.sqlite.schema import Schema, fold, memory_database, read_schema
 from homie_migrations_core.sqlite.script import Script

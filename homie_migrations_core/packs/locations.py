@@ -10,7 +10,7 @@ from pathlib import Path
 from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.errors import PackBroken
 from homie_migrations_core.packs.discovery import Collected, database_path
-from homie_migrations_core.packs.reading import UnusablePack
+from homie_migrations_core.packs.files import UnusablePack
 
 ENVIRONMENT = "HOMIE_DATA_DIR"
 

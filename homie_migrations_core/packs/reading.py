@@ -1,20 +1,17 @@
 """
-A folder of files → a pack: names, versions, requirements, read without running them.
+Read a folder of files into a `Pack`: names, versions, requirements and checksums, without running any file.
 
-Loads one file when its time comes, from the very bytes that were checked. Never decides what should run.
+Running a file is left to `packs/loading.py`, and what should run to `planning/`.
 """
 
 from __future__ import annotations
 
 import ast
 import os
-import sys
 import tokenize
-import types
-from collections.abc import Callable, Iterator
-from importlib.machinery import ModuleSpec
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from homie_migrations_core.model import Migration, Pack
 from homie_migrations_core.packs import naming
@@ -22,6 +19,10 @@ from homie_migrations_core.packs.checksum import python_checksum, sql_checksum
 from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.files import UnusablePack as UnusablePack
 from homie_migrations_core.packs.files import folder_of, list_files
+
+if TYPE_CHECKING:
+    from homie_migrations_core.broken import BrokenPack
+    from homie_migrations_core.packs.discovery import RegisteredPack
 
 VERSION_FUNCTION, APPLY, ROLLBACK, VERIFY = (
     "get_migration_version",
@@ -31,11 +32,23 @@ VERSION_FUNCTION, APPLY, ROLLBACK, VERIFY = (
 )
 
 
+def read_registered(chosen: Sequence[RegisteredPack]) -> tuple[tuple[Pack, ...], list[BrokenPack]]:
+    """Read the packs, and return them by name, and those whose files cannot be used."""
+    packs: list[Pack] = []
+    broken: list[BrokenPack] = []
+    for each in chosen:
+        try:
+            packs.append(read_pack(each.pack, distribution=each.distribution, distribution_version=each.distribution_version))
+        except UnusablePack as error:
+            broken.append(each.broken(str(error)))
+    return tuple(sorted(packs, key=lambda pack: pack.name)), broken
+
+
 def read_pack(pack: MigrationPack, *, distribution: str | None = None, distribution_version: str | None = None) -> Pack:
     """
-    The pack with all its migrations read, none of them run.
+    Read a pack with all its migrations, and run none of them.
 
-    A file whose content can't be used is kept, with its problem: that is a stop only while it is pending.
+    A file whose content can't be used is kept, with its problem: that stops a run only while it is pending.
 
     Raises:
         UnusablePack: The place or the file names can't be used.
@@ -131,7 +144,7 @@ def _python_facts(content: bytes, version: int, path: Path) -> _Facts:
         if problem is None and found is not ... and (type(found) is not int or found != version):
             problem = f" says that its version is {found!r}, its name says {version}"
         if (declared := names.get("REQUIRES")) is not None:
-            requires, complaint = _requirements(_literal(declared, names))
+            requires, complaint = requirements(_literal(declared, names))
             problem = problem or complaint
     except _NotALiteral as error:
         problem = problem or f", line {error.line}: {error.what} can't be read without running it; write it as a literal"
@@ -139,7 +152,7 @@ def _python_facts(content: bytes, version: int, path: Path) -> _Facts:
     return _Facts(checksum, requires, reversible, problem)
 
 
-def _requirements(value: object) -> tuple[tuple[str, ...], str | None]:
+def requirements(value: object) -> tuple[tuple[str, ...], str | None]:
     refs = (value,) if isinstance(value, str) else value
     if not isinstance(refs, tuple | list | set | frozenset):
         return (), f" has REQUIRES = {value!r}, which is no tuple of refs"
@@ -216,53 +229,3 @@ def _literal(node: ast.AST, names: dict[str, ast.AST], of: str | None = None) ->
         return ast.literal_eval(node)
     except (ValueError, TypeError) as error:
         raise _NotALiteral(what, getattr(node, "lineno", 1)) from error
-
-
-class Loaded(NamedTuple):
-    """The functions of a Python migration, once its file has been run."""
-
-    apply: Callable[..., Any]
-    rollback: Callable[..., Any] | None
-    verify: Callable[..., Any] | None
-
-
-def load(migration: Migration, package: str | None) -> Loaded:
-    """
-    Run a Python migration's file and return its functions.
-
-    What runs is `migration.content`, the bytes its checksum was made of, not what the file may hold by now.
-
-    Raises:
-        UnusablePack: What the file binds is not what the rules ask for.
-        BaseException: Whatever the file itself raises.
-    """
-    name = f"{package}.{migration.name}" if package else f"_homie_{migration.pack}_{migration.name}"
-    # As importlib would make it, at a tenth of the price; there is no loader, because nothing is read again.
-    module = types.ModuleType(name)
-    module.__spec__ = ModuleSpec(name, None, origin=str(migration.path))
-    module.__spec__.has_location = True
-    module.__file__, module.__package__ = str(migration.path), package or ""
-    before = sys.modules.get(name)
-    sys.modules[name] = module  # dataclasses and pickling look their module up while it runs
-    try:
-        code = compile(migration.content, str(migration.path), "exec", dont_inherit=True)
-        exec(code, module.__dict__)
-    finally:
-        if before is None:
-            sys.modules.pop(name, None)
-        else:
-            sys.modules[name] = before
-    functions = {each: getattr(module, each, None) for each in (VERSION_FUNCTION, APPLY, ROLLBACK, VERIFY)}
-    for required in (VERSION_FUNCTION, APPLY):
-        if functions[required] is None:
-            raise UnusablePack(f"{migration.path.name} has no {required}()")
-    for each, function in functions.items():
-        if function is not None and not callable(function):
-            raise UnusablePack(f"{migration.path.name} binds {each} to something that can't be called")
-    version = module.get_migration_version()
-    if type(version) is not int or version != migration.version:
-        raise UnusablePack(f"{migration.path.name} says that its version is {version!r}, its name says {migration.version}")
-    requires = getattr(module, "REQUIRES", ())
-    if set(_requirements(requires)[0]) != set(migration.requires):
-        raise UnusablePack(f"{migration.path.name} makes up its REQUIRES while it runs ({requires!r}); write it as a literal")
-    return Loaded(functions[APPLY], functions[ROLLBACK], functions[VERIFY])  # type: ignore[arg-type]

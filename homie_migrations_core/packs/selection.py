@@ -1,19 +1,24 @@
 """
-Which packs belong to a database file: those that name it, or those that the caller names.
+Which packs belong to a database file: those a program hands over, or the installed ones that name the file.
+
+Part of every start-up, so it reads no migration; `packs/source.py` does, when there is something to do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-
 from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.errors import NothingInstalled, PackNotChosen, UnknownPack
-from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.discovery import Collected, RegisteredPack
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from homie_migrations_core.packs.definition import MigrationPack
 
 
 def handed_in(packs: Sequence[MigrationPack]) -> tuple[list[RegisteredPack], list[BrokenPack]]:
-    """Packs that a program hands over itself; of one name there can be only one."""
+    """Return the packs that a program hands over; two of one name are both broken."""
     names = [pack.name for pack in packs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -25,22 +30,27 @@ def choose(
     path: str, database: str, collected: Collected, only: Collection[str] = ()
 ) -> tuple[list[RegisteredPack], list[BrokenPack]]:
     """
-    The installed packs of the file at `path`, which packs know as `database`: usable ones, broken ones.
+    Return the installed packs of the file at `path`, which packs know as `database`: usable ones, broken ones.
 
     Raises:
-        PackNotChosen: The file name does not say, and there is more than one choice.
+        PackNotChosen: The file name does not say which packs are meant, and there is more than one choice.
         UnknownPack: `only` names one that is not there for this file.
         NothingInstalled: There is no pack at all.
     """
-    packs, broken = collected.packs, collected.broken
-    here = [each for each in packs if each.pack.database == database]
-    broken_here = [each for each in broken if each.database == database]
-    if here or broken_here:
-        names = {each.pack.name for each in here} | {each.pack for each in broken_here if each.pack}
+    packs = [each for each in collected.packs if each.pack.database == database]
+    broken = [each for each in collected.broken if each.database == database]
+    if packs or broken:
+        names = {each.pack.name for each in packs} | {each.pack for each in broken if each.pack}
         for name in only:
             if name not in names:
                 raise UnknownPack(name, names, where="there for this database")
-        return here, broken_here
+        return packs, broken
+    return _for_unnamed_file(path, collected, only)
+
+
+def _for_unnamed_file(path: str, collected: Collected, only: Collection[str]) -> tuple[list[RegisteredPack], list[BrokenPack]]:
+    """Return the packs in `only`, or all of them if they agree on one database."""
+    packs, broken = collected.packs, collected.broken
     if only:
         return [each for each in packs if each.pack.name in only], [each for each in broken if each.pack in only]
     databases = {each.pack.database for each in packs} | {each.database for each in broken if each.database}
@@ -52,7 +62,7 @@ def choose(
 
 
 def report_unknown(collected: Collected) -> None:
-    """Log the entry points that can't be loaded: they may belong to any database, nobody can know."""
+    """Log the entry points that cannot be loaded: any of them may belong to this database."""
     unknown = [each for each in collected.broken if each.database is None]
     if unknown:
         import logging

@@ -17,7 +17,7 @@ from helpers import EARLIER_TABLE, fingerprint, python_migration, query, recorde
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-import homie_migrations_core.runner
+import homie_migrations_core.sqlite.file
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.errors import (
     BaselineRefused,
@@ -356,17 +356,17 @@ def test_a_connection_that_a_program_keeps_open_is_no_hindrance(scene: Scene):
 def test_a_migration_that_is_applied_while_it_is_looked_is_no_drift(scene: Scene, monkeypatch: pytest.MonkeyPatch):
     scene.write("p", _001_t="CREATE TABLE t (a)", _002_more="ALTER TABLE t ADD COLUMN b")
     scene.runner().apply(to="p:1")
-    read, calls = homie_migrations_core.runner.read, []
+    read, calls = homie_migrations_core.sqlite.file.read, []
 
     def between(*arguments, **options):
         calls.append(arguments)
         if len(calls) == 2:  # the records have been read, the schema has not
             with monkeypatch.context() as meanwhile:
-                meanwhile.setattr(homie_migrations_core.runner, "read", read)
+                meanwhile.setattr(homie_migrations_core.sqlite.file, "read", read)
                 scene.apply()
         return read(*arguments, **options)
 
-    monkeypatch.setattr(homie_migrations_core.runner, "read", between)
+    monkeypatch.setattr(homie_migrations_core.sqlite.file, "read", between)
     assert scene.runner().validate() == []
 
 

@@ -14,7 +14,8 @@ from helpers import creates, python_migration, recorded, tables, write_pack
 from homie_migrations_core import MigrationPack, MigrationRunner, hookimpl
 from homie_migrations_core.errors import MigrationFailed, PackBroken, PackInvalid, RollbackRefused
 from homie_migrations_core.model import Migration
-from homie_migrations_core.packs.reading import UnusablePack, load, read_pack
+from homie_migrations_core.packs.loading import load
+from homie_migrations_core.packs.reading import UnusablePack, read_pack
 
 APPLY = "def apply_migration(conn): pass\n"
 VERSION = "def get_migration_version(): return 1\n"

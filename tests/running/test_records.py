@@ -564,14 +564,14 @@ def test_whenever_should_stop_says_so_all_of_it_or_nothing_happened(two: Path, a
 def test_what_other_processes_recorded_meanwhile_is_respected(two: Path, make):
     """The records are read again under the write lock."""
     runner = MigrationRunner(two, packs_of(make, 1, 2, 3))
-    look = runner._look
+    view = runner._view
 
     def and_then_another_process_records_it(**how: object):
-        seen = look(**how)
+        seen = view(**how)
         MigrationRunner(two, packs_of(make, 1, 2, 3), backup=False).baseline("p", 3)
         return seen
 
-    runner._look = and_then_another_process_records_it  # type: ignore[method-assign]
+    runner._view = and_then_another_process_records_it  # type: ignore[method-assign]
     runner.baseline("p", 3)
     assert recorded(two) == ["p:001_m1", "p:002_m2", "p:003_m3", "q:001_m1"]
     assert snapshots(two) == []
@@ -579,14 +579,14 @@ def test_what_other_processes_recorded_meanwhile_is_respected(two: Path, make):
 
 def test_a_record_that_another_process_repaired_meanwhile_is_refused(two: Path, make):
     runner = MigrationRunner(two, packs_of(make, 1, m002_m2=EDITED))
-    look = runner._look
+    view = runner._view
 
     def and_then_another_process_repairs_it(**how: object):
-        seen = look(**how)
+        seen = view(**how)
         MigrationRunner(two, packs_of(make, 1, m002_m2=EDITED), backup=False).repair("p:2")
         return seen
 
-    runner._look = and_then_another_process_repairs_it  # type: ignore[method-assign]
+    runner._view = and_then_another_process_repairs_it  # type: ignore[method-assign]
     with pytest.raises(RunRefused):
         runner.repair("p:2")
     assert snapshots(two) == []

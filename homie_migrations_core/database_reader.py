@@ -1,0 +1,260 @@
+"""
+`DatabaseReader`: everything that can be asked about one database without changing it.
+
+Each method hands on to one room. `MigrationRunner` is a reader that can also change the database.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from homie_migrations_core.database_view import DatabaseView
+from homie_migrations_core.errors import (
+    DatabaseInterrupted,
+    DatabaseNotReachable,
+    DatabaseUnusable,
+    ForeignTrackingTable,
+    MigrationReplaced,
+    NotReplayable,
+    RunRefused,
+)
+from homie_migrations_core.packs.source import PackSource
+from homie_migrations_core.planning.applying import plan_apply
+from homie_migrations_core.sqlite.file import EMPTY, DatabaseFile
+from homie_migrations_core.stopping import StopRequest
+
+if TYPE_CHECKING:
+    from homie_migrations_core.broken import BrokenPack
+    from homie_migrations_core.inspection.replay import Replayer
+    from homie_migrations_core.inspection.validation import Detected
+    from homie_migrations_core.model import DatabaseStatus, Finding, Migration, Plan, Record, Repair, Restored, Snapshot, State
+    from homie_migrations_core.packs.definition import MigrationPack
+    from homie_migrations_core.packs.discovery import Collected
+    from homie_migrations_core.sqlite.schema import Schema
+    from homie_migrations_core.sqlite.tracking import Tracking
+
+
+class DatabaseReader:
+    """One database and the packs that belong to it. No method changes a byte or makes a file."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        packs: Sequence[MigrationPack] | None = None,
+        *,
+        only: Collection[str] = (),
+        lock_timeout: float = 30.0,
+        should_stop: Callable[[], bool] | StopRequest | None = None,
+        make_parents: bool = False,
+        database: str | None = None,
+        collected: Collected | None = None,
+    ) -> None:
+        text = os.fspath(path)
+        if not text or "\0" in text or text == ":memory:":
+            raise DatabaseNotReachable(repr(text), "it is not the name of a file", "Name the database file.")
+        self.path = Path(os.path.abspath(text))
+        stop = should_stop if isinstance(should_stop, StopRequest) else StopRequest(should_stop)
+        self._file = DatabaseFile(str(self.path), lock_timeout, stop)
+        self._source = PackSource(str(self.path), packs, only=only, database=database or self.path.name, collected=collected)
+        self._make_parents = make_parents
+        self._replayer: Replayer | None = None
+
+    # --- states and findings ------------------------------------------------------------------------
+
+    def status(self) -> DatabaseStatus:
+        """
+        Return where every migration stands. Runs no migration.
+
+        Raises:
+            DatabaseUnusable, LockTimeout: The file cannot be read.
+            ForeignTrackingTable: Another tool's `schema_migrations` is in it.
+            PackNotChosen, UnknownPack: It is not clear which packs are meant.
+        """
+        view, exists = self._view_of(EMPTY), os.path.lexists(self.path)
+        state: State | None = None
+        try:
+            view = view.at(self._file.read_tracking(makes_parents=self._make_parents))
+        except DatabaseInterrupted:
+            state = "interrupted"
+        return view.status(exists=exists, state=state)
+
+    def history(self) -> tuple[Record, ...]:
+        """Return what is applied, in the order in which it was. Raises as `status`."""
+        view = self._view()
+        view.refuse_unknown_file()
+        return tuple(sorted(view.attributed, key=lambda each: (str(each.applied_at or ""), each.pack or "", each.version)))
+
+    def broken(self) -> tuple[BrokenPack, ...]:
+        """Return the packs of this database that cannot be used, and why."""
+        return self._source.read()[1]
+
+    def validate(self) -> list[Finding]:
+        """
+        Compare the records with the packs, and the schema with a replay in memory; return what differs.
+
+        What is pending is not a finding, nor is a table that no migration ever touched. The migrations that are
+        recorded are run on an empty database in memory.
+
+        Raises:
+            DatabaseUnusable, DatabaseInterrupted, LockTimeout, ForeignTrackingTable, RunStopped: The file cannot be read.
+            OwnerUnclear: The rows of an earlier table cannot be said to belong to one pack.
+        """
+        from homie_migrations_core.inspection.validation import validate
+
+        view, real = self._view_and_schema()
+        collected = self._source.collected
+        everywhere = (*view.broken, *(collected.broken if collected is not None else ()))
+        broken = {name for each in everywhere if (name := each.pack or each.entry_point)}
+        records, handed_in = view.records(), self._source.handed_in is not None
+        with self._file.replaying():
+            return validate(view.packs, broken, records, real, self._replays(), handed_in=handed_in, stop=self._file.stop)
+
+    def detect(self, pack: str) -> Detected:
+        """
+        Compare the schema with what each version of the pack makes, for a database that has no record of the pack.
+
+        Raises:
+            UnknownPack, PackBroken, RunRefused: There is no plan for the pack.
+            DatabaseUnusable, DatabaseInterrupted, LockTimeout, ForeignTrackingTable: The file cannot be read.
+        """
+        from homie_migrations_core.inspection.validation import detect
+
+        view, real = self._view_and_schema()
+        view.records()
+        view.require_usable(pack)
+        with self._file.replaying():
+            return detect(view.packs, pack, real, self._file.stop)
+
+    # --- schemas ------------------------------------------------------------------------------------
+
+    def schema(self) -> Schema:
+        """
+        Return the schema that all migrations of the packs make on an empty database in memory. The file is not read.
+
+        Raises:
+            RunRefused, UnknownPack, PackBroken: There is no plan for it.
+            NotReplayable: A migration fails there.
+        """
+        view = self._view_of(EMPTY)
+        plan = plan_apply(view.path, view.packs, (), only=self._source.only)
+        view.left_out(plan)
+        with self._file.replaying():
+            replayed = self._replays().replay(view.packs, [step.migration for step in plan.steps], self._file.stop)
+        if replayed.failed is not None:
+            raise NotReplayable(*replayed.failed)
+        return replayed.schema
+
+    def real_schema(self) -> Schema:
+        """
+        Return the schema that is in the database, whoever made it.
+
+        Raises:
+            DatabaseUnusable, DatabaseInterrupted, LockTimeout, RunStopped: The file cannot be read.
+        """
+        return self._file.read_schema()
+
+    # --- plans --------------------------------------------------------------------------------------
+
+    def plan(self, *, to: str | None = None, allow_late: bool = False) -> Plan:
+        """
+        Return what `apply` would do.
+
+        No migration is run, except that for a refusal they may be replayed on an empty database in memory.
+
+        Raises:
+            RunRefused: What stands against a run; every reason at once.
+            UnknownTarget, UnknownPack: `to` or `only` name nothing.
+            DatabaseUnusable, DatabaseInterrupted, LockTimeout: The file cannot be read.
+        """
+        return self._plan_apply(self._view(), to=to, allow_late=allow_late)
+
+    def plan_rollback(self, pack: str, *, to: int | None = None, steps: int | None = None) -> Plan:
+        """Return what `rollback` would do. Raises as `rollback`."""
+        return self._view().plan_rollback(pack, to=to, steps=steps)
+
+    def plan_redo(self, pack: str) -> Plan:
+        """Return what `redo` would do. Raises as `redo`."""
+        return self._view().plan_redo(pack)
+
+    def plan_reset(self) -> Plan:
+        """Return what `reset` would do. Raises as `reset`."""
+        return self._view().plan_reset()
+
+    def plan_baseline(self, pack: str, version: int) -> list[Migration]:
+        """Return the migrations that `baseline` would record. Raises as `baseline`."""
+        return list(self._view().plan_baseline(pack, version))
+
+    def plan_repair(self, ref: str, *, remove: bool = False) -> Repair:
+        """Return what `repair` would change. Raises as `repair`."""
+        return self._view().plan_repair(ref, remove=remove)
+
+    # --- snapshots ----------------------------------------------------------------------------------
+
+    def backups(self) -> list[Snapshot]:
+        """Return the snapshots in the folder `backups` beside the database, the newest first. None of them is opened."""
+        from homie_migrations_core.sqlite.snapshots import list_snapshots
+
+        return list_snapshots(str(self.path))
+
+    def preview_restore(self, snapshot: str | os.PathLike[str]) -> Restored:
+        """
+        Return what `restore` would change: migrations that become pending again, and tables with more or fewer rows.
+
+        Raises:
+            SnapshotUnusable: The file is not a sound database.
+        """
+        from homie_migrations_core.running.restoring import preview
+
+        def attributed(tracking: Tracking) -> Sequence[Record]:
+            return self._view_of(tracking).attributed
+
+        with self._file.stopping():
+            return preview(self._file, os.path.abspath(snapshot), self._recorded, attributed)
+
+    # --- what the methods share ---------------------------------------------------------------------
+
+    def _view(self, *, recover: bool = False) -> DatabaseView:
+        """Read the packs and the records as they are now. Only with `recover` is an interrupted run rolled back."""
+        view = self._view_of(EMPTY)
+        return view.at(self._file.read_tracking(makes_parents=self._make_parents, recover=recover))
+
+    def _view_and_schema(self) -> tuple[DatabaseView, Schema]:
+        view = self._view_of(EMPTY)
+        tracking, real = self._file.read_tracking_and_schema(makes_parents=self._make_parents)
+        return view.at(tracking), real
+
+    def _view_of(self, tracking: Tracking) -> DatabaseView:
+        """Read the packs, and show them with what is said to be recorded."""
+        return DatabaseView(str(self.path), self._source, *self._source.read(), tracking)
+
+    def _plan_apply(self, view: DatabaseView, *, to: str | None, allow_late: bool) -> Plan:
+        try:
+            return view.plan_apply(to=to, allow_late=allow_late)
+        except RunRefused as refused:
+            from homie_migrations_core.inspection.refusals import explain_refusal
+
+            replaced = any(isinstance(reason, MigrationReplaced) for reason in refused.reasons)
+            real = self._file.read_schema() if replaced else {}
+            with self._file.replaying():
+                explained = explain_refusal(refused, view.packs, view.attributed, real, self._replays(), self._file.stop)
+            raise explained from None
+
+    def _replays(self) -> Replayer:
+        if self._replayer is None:
+            from homie_migrations_core.inspection.replay import Replayer
+
+            self._replayer = Replayer()
+        return self._replayer
+
+    def _recorded(self) -> tuple[Sequence[Record], bool]:
+        """Return the records, if they can be read, and whether the file may hold anything."""
+        if not self._file.exists:
+            return (), False
+        try:
+            view = self._view()
+        except (DatabaseUnusable, DatabaseInterrupted, ForeignTrackingTable):
+            return (), True
+        return view.attributed, view.tracking.holds_tables

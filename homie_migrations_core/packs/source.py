@@ -1,0 +1,85 @@
+"""
+`PackSource`: where the packs of one database come from, chosen and read.
+
+Which ones belong to the database is decided in `packs/selection.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from homie_migrations_core.errors import PackBroken, UnknownPack
+from homie_migrations_core.packs.discovery import collect
+from homie_migrations_core.packs.reading import read_registered
+from homie_migrations_core.packs.selection import choose, handed_in
+
+if TYPE_CHECKING:
+    from homie_migrations_core.broken import BrokenPack
+    from homie_migrations_core.model import Pack
+    from homie_migrations_core.packs.definition import MigrationPack
+    from homie_migrations_core.packs.discovery import Collected, RegisteredPack
+
+
+class PackSource:
+    """
+    The packs of one database: `packs` if they are handed in, else the installed ones for a file named `database`.
+
+    `only` restricts what is done, and shown, to some of them. The installed packs are collected when they are first needed.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        packs: Sequence[MigrationPack] | None = None,
+        *,
+        only: Collection[str] = (),
+        database: str,
+        collected: Collected | None = None,
+    ) -> None:
+        self.path, self.database, self.only = path, database, tuple(only)
+        self.handed_in = None if packs is None else tuple(packs)
+        self.collected = collected
+        """What the installed distributions register; None until it is needed, and for packs that are handed in."""
+
+    def choose(self) -> tuple[list[RegisteredPack], list[BrokenPack]]:
+        """
+        Return the usable and the broken packs of the database, their files not read yet.
+
+        Raises:
+            PackNotChosen, UnknownPack, NothingInstalled: As `choose`.
+        """
+        if self.handed_in is not None:
+            return handed_in(self.handed_in)
+        if self.collected is None:
+            self.collected = collect()
+        return choose(self.path, self.database, self.collected, self.only)
+
+    def read(self) -> tuple[tuple[Pack, ...], tuple[BrokenPack, ...]]:
+        """
+        Read the files of the packs, and return the usable packs by name and the broken ones.
+
+        Raises:
+            PackBroken, UnknownPack: One that `only` names is broken or not there.
+            PackNotChosen, NothingInstalled: As `choose`.
+        """
+        chosen, broken = self.choose()
+        packs, unreadable = read_registered(chosen)
+        broken += unreadable
+        for name in self.only:
+            if name not in {pack.name for pack in packs}:
+                if unusable := [each for each in broken if each.pack == name]:
+                    raise PackBroken(unusable, done="Nothing was done")
+                raise UnknownPack(name, [pack.name for pack in packs], where="there for this database")
+        return packs, tuple(broken)
+
+    def includes(self, pack: str | None) -> bool:
+        """Tell whether the pack is among those that are asked for."""
+        return not self.only or pack in self.only
+
+    def names_file(self) -> bool:
+        """Tell whether the packs were chosen on purpose, or one of them names this file."""
+        if self.handed_in is not None or self.only or self.collected is None:
+            return True
+        packs, broken = self.collected.packs, self.collected.broken
+        return any(each.pack.database == self.database for each in packs) or any(each.database == self.database for each in broken)
