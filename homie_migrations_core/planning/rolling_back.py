@@ -84,7 +84,9 @@ def plan_reset(path: str, packs: Sequence[Pack], records: Sequence[Record], only
     try:
         order = sort_by_needs(_needs(selected, shipped), lambda key: (-rank[key],))
     except CycleError as error:
-        problem = f"{describe_cycle(members_of_cycle(error), shipped)}, so none of them can be rolled back first"
+        cycle = members_of_cycle(error)
+        none = "none of them can" if len(cycle) > 1 else "it can't"
+        problem = f"{describe_cycle(cycle, shipped)}, so {none} be rolled back first"
         raise RollbackRefused(path, [problem], _RESTORE) from error
     return Plan(tuple(Step(shipped[key], "rollback") for key in order))
 
