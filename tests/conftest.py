@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from preloaded import PreloadedPython
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +96,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     for name in set(sys.modules) - before:
         if "_plugin" in name:
             del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def preloaded_python():
+    """Run short Python programs without waiting for the start of an interpreter."""
+    with PreloadedPython() as python:
+        yield python
 
 
 # Machines are noisy: a slow example is no failure, and one that fails says how to have it again.

@@ -1,0 +1,40 @@
+"""What a page shows is what happens when its commands are typed."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+from pages.generated import commands as known_commands
+from pages.reading import PAGES, ROOT, blocks, commands, name_of, text_of
+from pages.running import as_on_a_page, run_page
+from preloaded import PreloadedPython
+
+RUN = [page for page in PAGES if any(each.kind == "console" for each in blocks(text_of(page)))]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the pages are typed into a POSIX shell")
+@pytest.mark.parametrize("page", RUN, ids=name_of)
+def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path, preloaded_python: PreloadedPython):
+    text = text_of(page)
+    shown = [each for kind, _, body in blocks(text) if kind == "console" for each in commands(body)]
+    done = run_page(text, tmp_path, preloaded_python)
+    following = [command for command, _ in shown[1:]] + [""]
+    for (command, expected), (code, output), then in zip(shown, done, following, strict=True):
+        assert as_on_a_page(output) == as_on_a_page(expected), f"after: {command}\n(`make docs` writes the page again)"
+        assert code == 0 or then == "echo $?", f"{command} ended with {code}, and the page does not say so:\n{output}"
+
+
+def test_every_command_on_a_page_exists():
+    known = known_commands()
+    shown = {(name_of(page), command) for page in PAGES for command in re.findall(r"`?homie migrations ([a-z-]+)", text_of(page))}
+    assert not {each for each in shown if each[1] not in known}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_page_shows_no_traceback_and_no_path_of_this_machine(page: Path):
+    text = text_of(page)
+    assert not [word for word in ("Traceback", "/tmp", tempfile.gettempdir(), str(ROOT)) if word in text]

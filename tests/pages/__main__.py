@@ -1,0 +1,30 @@
+"""Write the generated parts and the outputs of commands into the pages: `python -m pages [PAGE ...]`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from pages import generated
+from pages.reading import PAGES, blocks, name_of, text_of
+from pages.running import run_page, with_outputs
+from preloaded import PreloadedPython
+
+
+def main(only: list[str]) -> None:
+    """Rewrite these pages, named by their paths from the root, or all."""
+    generated.write(only)
+    with PreloadedPython() as python:
+        for page in PAGES:
+            text = text_of(page)
+            if (only and name_of(page) not in only) or not any(each.kind == "console" for each in blocks(text)):
+                continue
+            with tempfile.TemporaryDirectory() as place:
+                done = run_page(text, Path(place), python)
+            page.write_text(with_outputs(text, done), encoding="utf-8")
+            print(name_of(page))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,90 @@
+"""The parts of pages that the program writes: the help of the commands, errors, hooks, the tracking table."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+import typer
+from pages.reading import ROOT, text_of
+
+from homie_migrations_core import errors
+from homie_migrations_core.cli import app
+from homie_migrations_core.packs import hookspecs
+from homie_migrations_core.sqlite import tracking
+
+
+def table(heads: str, rows: list[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
+    columns = heads.split("|")
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return "\n".join(lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows])
+
+
+def commands() -> dict[str, Any]:
+    """Return the commands of `homie migrations` by name."""
+    group = typer.main.get_command(app.migrations)
+    return {name: group.get_command(None, name) for name in group.list_commands(None)}
+
+
+def described(command: Any) -> str:
+    """Return a command's help and a table of its options."""
+    rows = []
+    for parameter in command.params:
+        if parameter.name in ("help", "install_completion", "show_completion"):
+            continue
+        if parameter.param_type_name == "argument":
+            rows.append((f"`{parameter.metavar}`", parameter.help))
+            continue
+        spelled = " or ".join(f"`{name}`" for name in sorted(parameter.opts, key=len))
+        value = "" if parameter.is_flag else f" `{parameter.metavar}`"
+        default = f" Default: {parameter.default:g}." if isinstance(parameter.default, float) else ""
+        rows.append((spelled + value, parameter.help + default))
+    return f"{command.help}\n\n{table('option|what it does', rows)}"
+
+
+def hooks() -> dict[str, Any]:
+    """Return the hook specifications by name."""
+    return {name: hook for name, hook in vars(hookspecs).items() if name.startswith(hookspecs.PREFIX)}
+
+
+def error_classes() -> list[type[errors.HomieMigrationsError]]:
+    """Return the classes that have a code, in the order of the file."""
+    found = [each for each in vars(errors).values() if inspect.isclass(each) and issubclass(each, errors.HomieMigrationsError)]
+    return [each for each in found if "code" in vars(each)]
+
+
+def error_table() -> str:
+    """Return the table of errors with the first sentence of each class's docstring."""
+    rows = []
+    for each in error_classes():
+        sentence = " ".join(str(inspect.getdoc(each)).split("\n\n")[0].split())
+        rows.append((f"`{each.code}`", str(each.exit_code), f"`{each.__name__}`", sentence))
+    return table("code|exit code|class|what it means", rows)
+
+
+def generated() -> dict[tuple[str, str], str]:
+    """Return what belongs between `<!-- generated: NAME -->` and `<!-- end -->`, by page and name."""
+    found = {("docs/reference/command-line.md", name): described(command) for name, command in commands().items()}
+    found["docs/reference/errors.md", "errors"] = error_table()
+    found["docs/reference/tracking-table.md", "table"] = f"```sql\n{tracking.create_sql('file_organizer')};\n```"
+    for name, hook in hooks().items():
+        found["docs/reference/hooks.md", name] = str(inspect.getdoc(hook))
+    return found
+
+
+def marked(name: str, text: str) -> re.Match[str]:
+    """Return what is between a page's marks now."""
+    found = re.search(rf"(?<=<!-- generated: {name} -->\n)(?:(?!<!--).)*(?=<!-- end -->)", text, re.DOTALL)
+    assert found, f"the page has no generated part {name!r}"
+    return found
+
+
+def write(only: list[str]) -> None:
+    """Write the generated parts of these pages, or of all."""
+    for (page, name), text in generated().items():
+        if not only or page in only:
+            before = text_of(page)
+            found = marked(name, before)
+            (ROOT / page).write_text(f"{before[: found.start()]}\n{text}\n\n{before[found.end() :]}", encoding="utf-8")
