@@ -1,27 +1,43 @@
-# The front door. Each target is what you could type yourself; .venv is made on first use.
+# Each target is a few lines that you could type yourself. The first one that needs it makes .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 export HOMIE_DATA_DIR ?= $(CURDIR)/.homie-data
 
-.PHONY: run test lint types bench clean
+.PHONY: help run test test-all lint types docs bench clean
 
-run: .venv/run      ## migrate an example database in ./.homie-data and show where it stands
+help:               ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/run      ## migrate an example database in ./.homie-data and show its status
 	$(BIN)/homie migrations apply
 	$(BIN)/homie migrations status
 
-test: .venv/test    ## the whole test suite
-	$(BIN)/python -m pytest -n auto --dist loadfile
+test: .venv/test    ## run all tests but the long campaigns, in about two minutes
+	$(PYTEST) -m "not slow"
 
-lint: .venv/test
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+test-all: .venv/test ## run all tests, the campaigns of kills, power failures and faults too
+	$(PYTEST)
+
+lint: .venv/test    ## check style, imports between rooms, and that no function is too complex
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	@found=$$($(BIN)/radon cc --min D --show-complexity homie_migrations_core plugins benchmarks) && \
+	  if [ -n "$$found" ]; then echo "Too complex (radon, D or worse):"; echo "$$found"; exit 1; fi
 
-types: .venv/test
+types: .venv/test   ## check types
 	$(BIN)/mypy
 
-bench: .venv/test   ## what it costs, as ratios
+docs: .venv/test    ## write help texts, tables and the outputs of commands into the documentation
+	PYTHONPATH=tests $(BIN)/python -m pages
+
+bench: .venv/test   ## measure what it costs, as ratios
 	$(BIN)/python -m benchmarks
+
+clean:              ## remove .venv and the example database
+	rm -rf .venv .homie-data
 
 .venv/run: pyproject.toml plugins/file_organizer_migrations/pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -31,6 +47,3 @@ bench: .venv/test   ## what it costs, as ratios
 .venv/test: .venv/run
 	$(INSTALL) -e ".[test]" -e plugins/file_organizer_migrations
 	touch $@
-
-clean:
-	rm -rf .venv .homie-data
