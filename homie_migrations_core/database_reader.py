@@ -66,7 +66,7 @@ class DatabaseReader:
 
     def status(self) -> DatabaseStatus:
         """
-        Return where every migration stands. Runs no migration.
+        Return where every migration stands, or those of the packs in `only`. Runs no migration.
 
         Raises:
             DatabaseUnusable, LockTimeout: The file cannot be read.

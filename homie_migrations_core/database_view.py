@@ -93,14 +93,25 @@ class DatabaseView:
 
     def status(self, *, exists: bool, state: State | None = None) -> DatabaseStatus:
         """
-        Return where every migration stands. `state` is what reading the file found, if that decides everything.
+        Return where every migration of the chosen packs stands.
+
+        `state` is what reading the file found, if that decides everything.
 
         Raises:
             PackNotChosen: As `refuse_unknown_file`.
         """
         self.refuse_unknown_file()
         empty = not (self.tracking.holds_tables or state)
-        return describe_database(Path(self.path), self.packs, self.broken, self.attributed, exists=exists, empty=empty, state=state)
+        return describe_database(
+            Path(self.path),
+            self.packs,
+            self.broken,
+            self.attributed,
+            exists=exists,
+            empty=empty,
+            state=state,
+            only=self.source.only,
+        )
 
     # --- plans --------------------------------------------------------------------------------------
 

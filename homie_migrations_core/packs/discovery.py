@@ -94,7 +94,11 @@ def collect() -> Collected:
             if not manager.is_registered(plugin):  # a second entry point may name the same module
                 register(manager, plugin)
             packs = _packs_of(manager, plugin)
-        except (Exception, SystemExit) as error:  # a stranger's code: whatever it raises is the reason
+        except BaseException as error:  # a stranger's code: whatever it raises is the reason
+            from homie_migrations_core.stopping import ends_the_run
+
+            if ends_the_run(error):
+                raise
             broken.append(BrokenPack(_reason(error), None, None, entry_point.name, *_distribution_of(entry_point)))
             continue
         for pack in packs:
@@ -211,7 +215,15 @@ def _without_duplicates(
 def _reason(error: BaseException) -> str:
     if isinstance(error, UnusablePack | HomieMigrationsError):
         return str(error)
-    return f"it can't be loaded ({type(error).__name__}: {error})"
+    return f"it can't be loaded ({_in_words(error)})"
+
+
+def _in_words(error: BaseException) -> str:
+    """Return the class and the text of an exception, whatever its own `__str__` does."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return f"{type(error).__name__}, whose text can't be read"
 
 
 def database_path(manager: pluggy.PluginManager, database: str, data_dir: Path) -> tuple[Path, bool]:
@@ -226,8 +238,12 @@ def database_path(manager: pluggy.PluginManager, database: str, data_dir: Path) 
         if answer is None:
             return data_dir / "modules" / database, False
         return Path(answer), True
-    except (Exception, SystemExit) as error:
-        raise UnusablePack(f"homie_database_path failed for {database} ({type(error).__name__}: {error})") from error
+    except BaseException as error:
+        from homie_migrations_core.stopping import ends_the_run
+
+        if ends_the_run(error):
+            raise
+        raise UnusablePack(f"homie_database_path failed for {database} ({_in_words(error)})") from error
 
 
 class Observers:
@@ -249,7 +265,11 @@ class Observers:
                 caller = manager.subset_hook_caller(hook, [each for each in plugins if each is not plugin])
                 try:
                     caller(**facts)
-                except (Exception, SystemExit):
+                except BaseException as error:
+                    from homie_migrations_core.stopping import ends_the_run
+
+                    if ends_the_run(error):
+                        raise
                     import logging
 
                     logging.getLogger("homie_migrations").exception("An observer failed in %s; the run goes on.", hook)

@@ -28,7 +28,11 @@ def folder_of(migrations: str | Path) -> str:
         return os.path.abspath(migrations)
     try:
         spec = importlib.util.find_spec(migrations)
-    except (Exception, SystemExit) as error:  # a parent package that fails to import is the pack's fault, whatever it raises
+    except BaseException as error:  # a parent package that fails to import is the pack's fault, whatever it raises
+        from homie_migrations_core.stopping import ends_the_run
+
+        if ends_the_run(error):
+            raise
         raise UnusablePack(f"its package {migrations} can't be found ({type(error).__name__}: {error})") from error
     places = list(spec.submodule_search_locations or ()) if spec else []
     found = list({os.path.realpath(place): place for place in places if os.path.isdir(place)}.values())

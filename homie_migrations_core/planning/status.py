@@ -24,14 +24,19 @@ def describe_database(
     exists: bool,
     empty: bool,
     state: State | None = None,
+    only: Collection[str] = (),
 ) -> DatabaseStatus:
     """
-    Return where every pack stands in one database.
+    Return where every pack stands in one database, or each of those in `only`.
 
     `empty` says that the database holds nothing, whether the file exists or not. `state` is given if reading the file
     has decided everything already: interrupted, foreign.
     """
     left_out = {each.pack: each.reasons for each in order_pending(packs, records).left_out}
+    if only:  # after the order is known: a pack may require one that is not shown
+        packs = [pack for pack in packs if pack.name in only]
+        broken = [each for each in broken if each.pack in only]
+        records = [record for record in records if record.pack in only]
     found = {pack.name: _installed(pack, records, state, left_out.get(pack.name, ())) for pack in packs}
     for each in broken:
         if each.pack is not None and each.pack not in found:

@@ -57,6 +57,12 @@ def failing_module(installed):
     return "entry point stranger of stranger-dist: it can't be loaded (SystemExit: go away)"
 
 
+def skipping_module(installed):
+    code = "import pytest\npytest.skip('not on this machine', allow_module_level=True)"
+    installed.distribution("stranger-dist", {"stranger_plugin": code}, {"stranger": "stranger_plugin"})
+    return "entry point stranger of stranger-dist: it can't be loaded (Skipped: not on this machine)"
+
+
 def no_hook(installed):
     installed.distribution("stranger-dist", {"stranger_plugin": ""}, {"stranger": "stranger_plugin"})
     return "entry point stranger of stranger-dist: it implements no hook"
@@ -78,7 +84,7 @@ def syntax_error(installed):
     return "001_one.py, line 1: "
 
 
-BROKEN = [broken_file_name, missing_module, failing_module, no_hook, misspelt_hook, empty_pack, syntax_error]
+BROKEN = [broken_file_name, missing_module, failing_module, skipping_module, no_hook, misspelt_hook, empty_pack, syntax_error]
 
 
 @pytest.mark.parametrize("breaks", BROKEN, ids=lambda breaks: breaks.__name__)
@@ -128,6 +134,28 @@ def test_a_broken_pack_that_is_named_itself_ends_with_1(homie, installed, tmp_pa
     assert said.code == 1
     assert len((said.err or said.out).splitlines()) <= 4
     assert list(tmp_path.iterdir()) == []
+
+
+def test_status_shows_the_packs_that_are_named_and_no_other(homie, installed, tmp_path: Path):
+    installed.pack("alpha", {"001_a.py": creates(1, "a")}, database=FILE)
+    installed.pack("beta", {"001_b.py": creates(1, "b", requires=("alpha:1",))}, database=FILE)
+    installed.pack("gone", {"001_g.py": creates(1, "g")}, database=FILE, distribution="gone-dist")
+    homie("apply", "--data-dir", tmp_path, "--pack", "alpha", "--pack", "gone")
+    (installed.site / "gone_dist_plugin" / "migrations" / "helpers.py").touch()  # from now on it is broken
+
+    said = homie("status", "--data-dir", tmp_path, "--pack", "alpha", "--check")
+    assert said.code == 0
+    assert "alpha" in said.out
+    for other in ("beta", "file_organizer", "gone"):
+        assert f" {other} " not in said.out
+    for names, state in ((["alpha"], "up_to_date"), (["beta"], "pending"), (["alpha", "beta"], "pending")):
+        options = [option for name in names for option in ("--pack", name)]
+        (shown,) = homie("status", "--data-dir", tmp_path, "--json", *options).json["databases"]
+        assert ([each["name"] for each in shown["packs"]], shown["state"]) == (names, state)
+    everything = homie("status", "--data-dir", tmp_path)
+    assert everything.code == 1
+    for name in ("alpha", "beta", "file_organizer", "gone"):
+        assert name in everything.out
 
 
 def test_a_pack_that_requires_a_broken_one_is_left_out_and_named(homie, installed, tmp_path: Path):

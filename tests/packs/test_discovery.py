@@ -101,6 +101,26 @@ BROKEN_MODULES = {
         HEAD + "@hookimpl\ndef homie_migration_packs(): return 1 / 0",
         "it can't be loaded (ZeroDivisionError: division by zero)",
     ),
+    "skipped at import": (
+        "import pytest\npytest.skip('not here', allow_module_level=True)",
+        "it can't be loaded (Skipped: not here)",
+    ),
+    "pytest's exit at the call": (
+        HEAD + "import pytest\n@hookimpl\ndef homie_migration_packs(): pytest.exit('enough')",
+        "it can't be loaded (Exit: enough)",
+    ),
+    "a BaseException of its own": (
+        "class Odd(BaseException): pass\nraise Odd('mine')",
+        "it can't be loaded (Odd: mine)",
+    ),
+    "an exception whose text raises": (
+        "class Mute(BaseException):\n    def __str__(self): return 1 / 0\nraise Mute",
+        "it can't be loaded (Mute, whose text can't be read)",
+    ),
+    "raises when it is looked at": (
+        HEAD + "def __dir__(): raise SystemExit('closed')\n@hookimpl\ndef homie_migration_packs(): return []",
+        "it can't be loaded (SystemExit: closed)",
+    ),
     "no hook": ("x = 1", "it implements no hook of homie_migrations"),
     "unmarked hook": ("def homie_migration_packs(): return []", "its homie_migration_packs is not marked with @hookimpl"),
     "unmarked beside a marked one": (
@@ -172,7 +192,19 @@ def test_a_pack_whose_file_names_cannot_be_used_is_broken_under_its_own_name(ins
     assert (each.label, each.pack, each.database) == ("bad (entry point elsewhere)", "bad", "app.db")
 
 
-@pytest.mark.parametrize("failure", ["raise SystemExit(1)", "1 / 0"])
+@pytest.mark.parametrize(
+    "code", ["raise KeyboardInterrupt", HEAD + "@hookimpl\ndef homie_migration_packs(): raise KeyboardInterrupt"]
+)
+def test_ctrl_c_while_entry_points_are_read_is_the_users(installed, code):
+    installed.distribution("slow-dist", {"slow_plugin": code}, {"slow": "slow_plugin"})
+    with pytest.raises(KeyboardInterrupt):
+        plugins.collect()
+
+
+SKIP = "import pytest; pytest.skip('not here', allow_module_level=True)"
+
+
+@pytest.mark.parametrize("failure", ["raise SystemExit(1)", "1 / 0", SKIP])
 def test_a_pack_whose_parent_package_fails_is_broken_and_harms_nobody(installed, failure):
     installed.pack("healthy", FILES)
     code = HEAD + "@hookimpl\ndef homie_migration_packs(): return MigrationPack('bad', 'failing_plugin.migrations')\n"
@@ -339,7 +371,7 @@ def test_the_answer_may_be_text(installed, tmp_path):
     assert plugins.database_path(plugins.collect().manager, "a.db", tmp_path) == (tmp_path / "as_text.db", True)
 
 
-@pytest.mark.parametrize("body", ["raise RuntimeError('no disk')", "raise SystemExit(2)", "return 3"])
+@pytest.mark.parametrize("body", ["raise RuntimeError('no disk')", "raise SystemExit(2)", SKIP, "return 3"])
 def test_a_plugin_that_fails_to_answer_is_not_guessed_for(installed, tmp_path, body):
     path_plugin(installed, "fails", body)
     with pytest.raises(plugins.UnusablePack, match="homie_database_path failed for homie_a.db"):
@@ -459,7 +491,11 @@ def test_the_two_observers_of_these_tests_implement_every_hook_there_is():
         assert sorted(name for name in vars(observer) if name.startswith("homie_")) == OBSERVED
 
 
-@pytest.mark.parametrize("error", [RuntimeError, SystemExit])
+class Odd(BaseException):
+    """As pytest's and other tools' own: not an `Exception`."""
+
+
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit, Odd, GeneratorExit])
 def test_an_observer_that_raises_is_logged_and_harms_neither_the_run_nor_the_others(tmp_path, caplog, error):
     progress = "from homie_migrations_core import track\nfor _ in track(range(3)): pass"
     files = {"001_a.py": creates(1, "a"), "002_b.py": python_migration(2, progress), "003_c.sql": "SELECT nothing;"}
