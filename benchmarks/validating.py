@@ -14,7 +14,7 @@ from benchmarks.scenes import EARLIER_TABLE, make_pack
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.packs.reading import read_pack
 from homie_migrations_core.inspection.replay import replay
-from homie_migrations_core.sqlite import schema
+from homie_migrations_core.sqlite import schema_objects, sql_tokens
 
 VALIDATE_GOAL, REPLAY_GOAL = 10, 1.5
 TABLES, REPLAYED = 100, 500
@@ -48,7 +48,7 @@ def _read_once(path: Path) -> None:
 
 def _forget() -> None:
     """What an earlier call in this process left in memory is not there for the next."""
-    for cache in (schema._lexed, schema._object, schema._column_text):
+    for cache in (sql_tokens.tokenize, schema_objects.object_of, sql_tokens.column_text):
         cache.cache_clear()
 
 

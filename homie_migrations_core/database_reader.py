@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from homie_migrations_core.model import DatabaseStatus, Finding, Migration, Plan, Record, Repair, Restored, Snapshot, State
     from homie_migrations_core.packs.definition import MigrationPack
     from homie_migrations_core.packs.discovery import Collected
-    from homie_migrations_core.sqlite.schema import Schema
+    from homie_migrations_core.sqlite.schema_objects import Schema
     from homie_migrations_core.sqlite.tracking import Tracking
 
 

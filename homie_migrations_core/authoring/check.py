@@ -30,9 +30,11 @@ from homie_migrations_core.packs.reading import read_pack
 from homie_migrations_core.planning.applying import plan_apply
 from homie_migrations_core.planning.ownership import find_owner
 from homie_migrations_core.running.execution import Execution
-from homie_migrations_core.sqlite import schema
+from homie_migrations_core.sqlite.names import fold
 from homie_migrations_core.sqlite.rows import count_rows, tables_of
-from homie_migrations_core.sqlite.schema import Schema, fold
+from homie_migrations_core.sqlite.schema import read_schema
+from homie_migrations_core.sqlite.schema_comparison import compare
+from homie_migrations_core.sqlite.schema_objects import Schema
 from homie_migrations_core.sqlite.throwaway import open_throwaway, run_guarded
 from homie_migrations_core.stopping import Stopped, StopRequest
 
@@ -237,7 +239,7 @@ class _Check:
         if error := self._bench.run(jump, steps):
             self._find("does_not_apply", error.ref, f"{error.ref} fails in one transaction with those before it: {error.found}.")
             return
-        differences = schema.compare(_schema_of(single), _schema_of(jump))
+        differences = compare(_schema_of(single), _schema_of(jump))
         if differences:
             words = "; ".join(change.in_words() for change in differences)
             message = f"All of {self.name} at once makes another schema than its steps one by one: {words}."
@@ -407,7 +409,7 @@ class _Walk:
             connection = database.connection
             now = count_rows(connection, tables_of(connection))
             given = [table for table, count in now.items() if count > before.get(table, 0)]
-            tables = {name: each for (kind, name), each in schema.read_schema(connection).items() if kind == "table"}
+            tables = {name: each for (kind, name), each in read_schema(connection).items() if kind == "table"}
             hopeless = [each.name for each in tables.values() if each.tokens in self._hopeless]
             connection.execute("BEGIN")
             unfilled = fill_tables(database, leave=[*given, *hopeless], statements=self._statements, stop=self._check._stop)
@@ -457,10 +459,10 @@ class _Walk:
         if error := self._bench.run(path, [Step(migration)]):
             self._find("apply_again_fails", migration, f"can't be applied again after its rollback: {error.found}")
             return
-        if schema.compare(before.schema, back.schema):
+        if compare(before.schema, back.schema):
             return  # then the same is not to be expected, and the cause is told
         again = _state_of(path)
-        words = [change.in_words() for change in schema.compare(after.schema, again.schema)]
+        words = [change.in_words() for change in compare(after.schema, again.schema)]
         for name, contents in after.rows.items():
             first, now = len(contents.rows), len(again.rows[name].rows) if name in again.rows else 0
             lost = find_loss(before.rows[name], back.rows.get(name)).rows if name in before.rows else 0
@@ -473,7 +475,7 @@ class _Walk:
         self, migration: Migration, before: _State, after: _State, back: _State, dropped: Collection[tuple[str, str | None]]
     ) -> None:
         """What was there before is there again; what the migration itself made may go."""
-        differences = schema.compare(before.schema, back.schema)
+        differences = compare(before.schema, back.schema)
         if differences:
             words = "; ".join(change.in_words() for change in differences)
             self._find("rollback_changes_schema", migration, f"leaves another schema behind when it is rolled back: {words}")
@@ -506,12 +508,12 @@ def _text_of(migration: Migration) -> str:
 
 def _schema_of(path: str) -> Schema:
     with open_throwaway(path) as database:
-        return schema.read_schema(database.connection)
+        return read_schema(database.connection)
 
 
 def _state_of(path: str) -> _State:
     with open_throwaway(path) as database:
-        return _State(schema.read_schema(database.connection), read_contents(database))
+        return _State(read_schema(database.connection), read_contents(database))
 
 
 def _sample_rows_of(file: Path, package: str | None) -> Callable[[Any], object]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from homie_migrations_core.sqlite.schema import fold
+from homie_migrations_core.sqlite.names import fold
 
 _NAME = r'(?:"(?:[^"]|"")+"|`[^`]+`|\[[^\]]+\]|[A-Za-z_]\w*)'
 _COLUMN = rf"(?:{_NAME}\s*\.\s*)?(?P<column>{_NAME})"

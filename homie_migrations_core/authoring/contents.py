@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from homie_migrations_core.sqlite.names import quoted
+from homie_migrations_core.sqlite.names import fold, quoted
 from homie_migrations_core.sqlite.rows import tables_of
-from homie_migrations_core.sqlite.schema import fold
 from homie_migrations_core.sqlite.throwaway import ThrowawayDatabase
 
 Row = tuple[object, ...]

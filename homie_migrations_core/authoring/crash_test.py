@@ -27,7 +27,8 @@ from homie_migrations_core.running.execution import Execution
 from homie_migrations_core.sqlite.guard import GuardedConnection
 from homie_migrations_core.sqlite.reader import read
 from homie_migrations_core.sqlite.rows import count_rows, tables_of
-from homie_migrations_core.sqlite.schema import Schema, compare
+from homie_migrations_core.sqlite.schema_comparison import compare
+from homie_migrations_core.sqlite.schema_objects import Schema
 from homie_migrations_core.sqlite.writer import Writer
 from homie_migrations_core.stopping import StopRequest
 

@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from homie_migrations_core.authoring.contents import Contents, moved
 from homie_migrations_core.model import Step
-from homie_migrations_core.sqlite import schema
-from homie_migrations_core.sqlite.schema import Schema, SchemaObject, fold
+from homie_migrations_core.sqlite.names import fold
+from homie_migrations_core.sqlite.schema import read_schema
+from homie_migrations_core.sqlite.schema_comparison import compare
+from homie_migrations_core.sqlite.schema_objects import Schema, SchemaObject
 from homie_migrations_core.sqlite.sqlite_errors import is_database_error
+from homie_migrations_core.sqlite.throwaway import memory_database
 
 if TYPE_CHECKING:
     from homie_migrations_core.sqlite.guard import GuardedConnection
@@ -133,11 +136,11 @@ def _of_that_name(found: Schema, meant: SchemaObject) -> SchemaObject | None:
 
 def _meant(statement: str, before: Schema) -> SchemaObject | None:
     """What the statement would have made, found by letting it."""
-    connection = schema.memory_database()
+    connection = memory_database()
     try:
         for _ in range(2):
             try:
-                known = schema.read_schema(connection)
+                known = read_schema(connection)
                 connection.speak(statement)
             except Exception as error:
                 if not is_database_error(error):
@@ -148,7 +151,7 @@ def _meant(statement: str, before: Schema) -> SchemaObject | None:
                     return None
                 connection.speak(table.sql)
                 continue
-            made = schema.read_schema(connection)
+            made = read_schema(connection)
             return next((each for key, each in made.items() if key not in known), None)
     finally:
         connection.close()
@@ -159,14 +162,14 @@ def _first_difference(there: SchemaObject, meant: SchemaObject) -> str:
     if there.kind != meant.kind:
         return f"it is a {there.kind}"
     key = (meant.kind, fold(meant.name))
-    changes = schema.compare({key: there}, {key: meant})
+    changes = compare({key: there}, {key: meant})
     return changes[0].in_words() if changes else "its definition differs"
 
 
 def find_foreign(pack: str, before: Schema, after: Schema, owners: Mapping[_Key, str]) -> Iterator[str]:
     """Sentences about objects of other packs that a step of `pack` changed. `owners` are those before the step."""
     told: set[_Key] = set()
-    for change in schema.compare(before, after):
+    for change in compare(before, after):
         of_table = change.kind in ("table", "column", "constraint", "option")
         key = ("table", fold(change.table)) if of_table else (change.kind, fold(change.name))
         if not of_table and change.change == "added":
@@ -185,7 +188,7 @@ def find_dropped(
 
     For a whole table the column is None and the number is of rows, otherwise of values.
     """
-    for change in schema.compare(before, after):
+    for change in compare(before, after):
         contents = rows_before.get(fold(change.table))
         if change.change != "removed" or contents is None:
             continue

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from homie_migrations_core.authoring.sample_values import NULL_EVERY, Value
 from homie_migrations_core.authoring.table_layouts import ColumnLayout, ForeignKey, TableLayout, primary_key
-from homie_migrations_core.sqlite.names import quoted
-from homie_migrations_core.sqlite.schema import fold
+from homie_migrations_core.sqlite.names import fold, quoted
 from homie_migrations_core.sqlite.throwaway import ThrowawayDatabase
 
 _KeyValues = tuple[Value, ...]

@@ -15,9 +15,10 @@ from homie_migrations_core.authoring.column_uses import ColumnUse, ColumnUses
 from homie_migrations_core.authoring.sample_references import References, parents_first
 from homie_migrations_core.authoring.sample_values import NULL_EVERY, Value, ValueMaker, values_for_check, words
 from homie_migrations_core.authoring.table_layouts import ColumnLayout, TableLayout, read_layout
-from homie_migrations_core.sqlite.names import quoted
+from homie_migrations_core.sqlite.names import fold, quoted
 from homie_migrations_core.sqlite.rows import count_rows, tables_of
-from homie_migrations_core.sqlite.schema import SchemaObject, fold, read_schema
+from homie_migrations_core.sqlite.schema import read_schema
+from homie_migrations_core.sqlite.schema_objects import SchemaObject
 from homie_migrations_core.sqlite.throwaway import ThrowawayDatabase
 from homie_migrations_core.stopping import Stopped, StopRequest
 

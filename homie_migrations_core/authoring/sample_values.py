@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from homie_migrations_core.authoring.column_uses import ColumnUse
-from homie_migrations_core.sqlite.schema import fold
+from homie_migrations_core.sqlite.names import fold
 
 Value = None | int | float | str | bytes
 ValueMaker = Callable[[int], Value]

@@ -18,8 +18,8 @@ from homie_migrations_core.authoring.sample_values import (
     value_for_use,
     values_for_check,
 )
-from homie_migrations_core.sqlite.names import quoted
-from homie_migrations_core.sqlite.schema import Schema, SchemaObject, fold
+from homie_migrations_core.sqlite.names import fold, quoted
+from homie_migrations_core.sqlite.schema_objects import Schema, SchemaObject
 from homie_migrations_core.sqlite.throwaway import ThrowawayDatabase
 
 _TRIALS = 20_000

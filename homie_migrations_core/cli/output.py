@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from homie_migrations_core.authoring.check import Checked
     from homie_migrations_core.inspection.validation import Detected
     from homie_migrations_core.running.rehearsal import Rehearsal, RehearsedStep
-    from homie_migrations_core.sqlite.schema import Schema
+    from homie_migrations_core.sqlite.schema_objects import Schema
 
 _STRONGEST_FIRST = (143, 130, 2, 1, 4, 3)
 _UNDONE = {"applied": "apply", "rolled_back": "roll back", "redone": "redo", "recorded": "record"}

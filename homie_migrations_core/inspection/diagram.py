@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import re
 
-from homie_migrations_core.sqlite.schema import Schema, SchemaObject, fold
+from homie_migrations_core.sqlite.names import fold
+from homie_migrations_core.sqlite.schema_objects import Schema, SchemaObject
 
 _NAME = r'("(?:[^"]|"")+"|[^\s(,)]+)'
 _LIST = r'\(((?:"(?:[^"]|"")*"|[^")])*)\)'

@@ -12,7 +12,7 @@ from homie_migrations_core.errors import MigrationLate, MigrationReplaced, RunRe
 from homie_migrations_core.inspection.replay import Replayer
 from homie_migrations_core.inspection.validation import Detected, explain_late, explain_replaced
 from homie_migrations_core.model import Pack, Record
-from homie_migrations_core.sqlite.schema import Schema
+from homie_migrations_core.sqlite.schema_objects import Schema
 from homie_migrations_core.stopping import StopRequest
 
 

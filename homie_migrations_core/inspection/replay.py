@@ -18,8 +18,11 @@ from homie_migrations_core.model import Migration, Pack
 from homie_migrations_core.packs.loading import load
 from homie_migrations_core.packs.naming import owner_in_file_name
 from homie_migrations_core.sqlite.guard import GuardedConnection
-from homie_migrations_core.sqlite.schema import Schema, fold, memory_database, read_schema
+from homie_migrations_core.sqlite.names import fold
+from homie_migrations_core.sqlite.schema import read_schema
+from homie_migrations_core.sqlite.schema_objects import Schema
 from homie_migrations_core.sqlite.script import Script
+from homie_migrations_core.sqlite.throwaway import memory_database
 from homie_migrations_core.sqlite.tracking import make_current, record_applied
 from homie_migrations_core.stopping import Stopped, StopRequest
 

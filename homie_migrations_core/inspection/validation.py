@@ -15,7 +15,9 @@ from homie_migrations_core.model import Finding, MigrationStatus, Pack, Record
 from homie_migrations_core.planning.applying import plan_apply
 from homie_migrations_core.planning.ordering import find_unmet, order_applied
 from homie_migrations_core.planning.states import find_late, migration_states
-from homie_migrations_core.sqlite.schema import Difference, Schema, compare, fold, pair_renames
+from homie_migrations_core.sqlite.names import fold
+from homie_migrations_core.sqlite.schema_comparison import Difference, compare, pair_renames
+from homie_migrations_core.sqlite.schema_objects import Schema
 from homie_migrations_core.stopping import StopRequest
 
 _SCHEMA = "`homie migrations schema` shows what the migrations make"

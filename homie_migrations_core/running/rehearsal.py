@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING
 from homie_migrations_core.errors import MigrationFailed
 from homie_migrations_core.model import Direction, Plan, RowCount, Run, Step
 from homie_migrations_core.packs.hookspecs import hookimpl
-from homie_migrations_core.sqlite import rows, schema, scratch
+from homie_migrations_core.sqlite import rows, scratch
+from homie_migrations_core.sqlite.names import fold
 from homie_migrations_core.sqlite.reader import read
-from homie_migrations_core.sqlite.schema import Difference
+from homie_migrations_core.sqlite.schema import read_schema
+from homie_migrations_core.sqlite.schema_comparison import Difference, compare, pair_renames
+from homie_migrations_core.sqlite.schema_objects import Column, Schema
 from homie_migrations_core.stopping import StopRequest
 
 if TYPE_CHECKING:
@@ -115,7 +118,7 @@ def rehearse(
         damage, problems = scratch.examine(copy, stop)
         grown = max(0, os.path.getsize(copy) - size)
         losses = _losses(path, copy, notes, lock_timeout)
-    changes = schema.compare(notes.schema_at_first, notes.schema)
+    changes = compare(notes.schema_at_first, notes.schema)
     return Rehearsal(
         Path(path),
         plan,
@@ -132,22 +135,22 @@ def rehearse(
 
 def _losses(path: str, copy: str, notes: Notes, lock_timeout: float) -> list[Loss]:
     """What is there now and would not be at the end, or was not at some point on the way."""
-    first = {schema.fold(table): table for table in notes.rows_at_first}
+    first = {fold(table): table for table in notes.rows_at_first}
     least = dict(notes.rows_at_first)
     without: set[tuple[str, str]] = set()
     renamed: set[str] = set()
     for counts, state in notes.stages:
-        changes = schema.compare(notes.schema_at_first, state)
-        renamed |= {schema.fold(table) for table in _renamed(notes, counts, state, changes)}
-        there = {schema.fold(table): count for table, count in counts.items()}
+        changes = compare(notes.schema_at_first, state)
+        renamed |= {fold(table) for table in _renamed(notes, counts, state, changes)}
+        there = {fold(table): count for table, count in counts.items()}
         for key, table in first.items():
             least[table] = min(least[table], there.get(key, 0))
-        for change, renamed_to in schema.pair_renames(changes, notes.schema_at_first, state):
+        for change, renamed_to in pair_renames(changes, notes.schema_at_first, state):
             if (change.change, change.kind) == ("removed", "column") and renamed_to is None:
-                without.add((schema.fold(change.table), schema.fold(change.name)))
+                without.add((fold(change.table), fold(change.name)))
     found: list[Loss] = []
     columns: dict[str, list[str]] = {}
-    ended_with = {schema.fold(table) for table in notes.rows}
+    ended_with = {fold(table) for table in notes.rows}
     for key, table in sorted(first.items()):
         if key in renamed:
             continue
@@ -159,7 +162,7 @@ def _losses(path: str, copy: str, notes: Notes, lock_timeout: float) -> list[Los
         columns[table] = [
             column.name
             for column in known.columns
-            if "GENERATED" not in column.words and (not gone or (key, schema.fold(column.name)) in without)
+            if "GENERATED" not in column.words and (not gone or (key, fold(column.name)) in without)
         ]
     if not any(columns.values()) or not os.path.exists(path):
         return found
@@ -167,20 +170,20 @@ def _losses(path: str, copy: str, notes: Notes, lock_timeout: float) -> list[Los
     before = read(path, lambda connection: rows.count_all_values(connection, columns), lock_timeout=lock_timeout)
     after = read(copy, lambda connection: rows.count_all_values(connection, columns), lock_timeout=lock_timeout)
     for (table, column), count in before.items():
-        is_without = (schema.fold(table), schema.fold(column)) in without
+        is_without = (fold(table), fold(column)) in without
         left = 0 if is_without else after.get((table, column), count)
         if left < count:
             found.append(Loss(table, column, count - left))
     return found
 
 
-def _renamed(notes: Notes, counts: dict[str, int], state: schema.Schema, changes: list[Difference]) -> set[str]:
+def _renamed(notes: Notes, counts: dict[str, int], state: Schema, changes: list[Difference]) -> set[str]:
     """Tables that are there under another name, with the same columns and no fewer rows."""
     gone = [each.name for each in changes if (each.change, each.kind) == ("removed", "table")]
     new = [each.name for each in changes if (each.change, each.kind) == ("added", "table")]
 
-    def shape(of: schema.Schema, table: str) -> tuple[schema.Column, ...]:
-        return of["table", schema.fold(table)].columns
+    def shape(of: Schema, table: str) -> tuple[Column, ...]:
+        return of["table", fold(table)].columns
 
     return {
         old
@@ -198,14 +201,14 @@ class Notes:
         self.steps: list[RehearsedStep] = []
         self.peak = 0
         self.rows_at_first: dict[str, int] = {}
-        self.schema_at_first: schema.Schema = {}
+        self.schema_at_first: Schema = {}
         self.rows: dict[str, int] = {}
-        self.schema: schema.Schema = {}
-        self.stages: list[tuple[dict[str, int], schema.Schema]] = []
+        self.schema: Schema = {}
+        self.stages: list[tuple[dict[str, int], Schema]] = []
         """The rows and the schema after each step."""
         self.touched: set[str] = set()
         """The tables that a step wrote to or made anew, in small letters."""
-        self._states: list[tuple[dict[str, int], schema.Schema]] = []
+        self._states: list[tuple[dict[str, int], Schema]] = []
         self._statements: list[str] = []
         self._left_out = 0
         self._warnings: list[str] = []
@@ -219,7 +222,7 @@ class Notes:
             del self.steps[again:], self._states[again:], self.stages[again:]
         elif not self._states:
             self.rows_at_first = self.rows = rows.count_rows(connection, rows.tables_of(connection))
-            self.schema_at_first = self.schema = schema.read_schema(connection)
+            self.schema_at_first = self.schema = read_schema(connection)
         self._statements, self._left_out, self._warnings = [], 0, []
 
     def heard(self, statement: str) -> None:
@@ -240,7 +243,7 @@ class Notes:
         touched, before, schema_before = connection.touched, self.rows, self.schema
         tables = list(before)
         if touched.created or touched.dropped or touched.altered:
-            self.schema = schema.read_schema(connection)
+            self.schema = read_schema(connection)
             tables = rows.tables_of(connection)
         changed = touched.written | {name for _, name in touched.created | touched.dropped}
         again = [table for table in tables if table.lower() in changed or table not in before]
@@ -248,9 +251,9 @@ class Notes:
         shown = {*again, *(set(before) - set(self.rows))}
         self._states.append((before, schema_before))
         self.stages.append((self.rows, self.schema))
-        self.touched |= {schema.fold(table) for table in again} | touched.written
+        self.touched |= {fold(table) for table in again} | touched.written
         if touched.altered:
-            self.touched |= {schema.fold(each.table) for each in schema.compare(schema_before, self.schema)}
+            self.touched |= {fold(each.table) for each in compare(schema_before, self.schema)}
         self.steps.append(
             RehearsedStep(
                 step.ref,
@@ -259,7 +262,7 @@ class Notes:
                 tuple(self._statements),
                 self._left_out,
                 tuple(RowCount(table, before.get(table), self.rows.get(table)) for table in sorted(shown)),
-                tuple(schema.compare(schema_before, self.schema)),
+                tuple(compare(schema_before, self.schema)),
                 tuple(self._warnings),
             )
         )

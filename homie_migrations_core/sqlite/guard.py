@@ -8,7 +8,7 @@ methods meets the authorizer of `guarded_transaction`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, Self
 
 from homie_migrations_core.sqlite.authorizer import NOT_TRACKING
@@ -201,7 +201,7 @@ class GuardedCursor(sqlite3.Cursor):
     def executemany(self, sql: str, parameters: Any, /) -> Any:
         guard = self._guard
         if not isinstance(parameters, list | tuple):
-            parameters = guard._until_ended(parameters)
+            parameters = _until_ended(guard, parameters)
         return guard._call(super().executemany, sql, parameters)
 
     def executescript(self, sql_script: str, /) -> Any:
@@ -215,6 +215,18 @@ class GuardedCursor(sqlite3.Cursor):
         connection = self.connection
         assert isinstance(connection, GuardedConnection)
         return connection
+
+
+def _until_ended(guard: GuardedConnection, rows: Any) -> Iterator[Any]:
+    """
+    Yield `rows`, of which the author's code may make each one while the statement for them is already prepared.
+
+    Only a bare `sqlite3.Cursor(conn)`, fed by code that ends the transaction over another bare one, gets past this.
+    """
+    for row in rows:
+        if guard._on:
+            guard._allow()
+        yield row
 
 
 def runner_execute(connection: sqlite3.Connection) -> Callable[..., sqlite3.Cursor]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -264,17 +264,6 @@ class GuardedTransaction(sqlite3.Connection):
                 raise
 
         return called
-
-    def _until_ended(self, rows: Any) -> Iterator[Any]:
-        """
-        Yield `rows`, of which the author's code may make each one while the statement for them is already prepared.
-
-        Only a bare `sqlite3.Cursor(conn)`, fed by code that ends the transaction over another bare one, gets past this.
-        """
-        for row in rows:
-            if self._on:
-                self._allow()
-            yield row
 
     def _commit_point(self) -> None:
         self.speak(f"RELEASE {INNER_SAVEPOINT}")

@@ -123,3 +123,10 @@ def run_guarded(path: str, file: str, function: Callable[[sqlite3.Connection], o
     finally:
         connection.abandon()
         connection.close()
+
+
+def memory_database() -> GuardedConnection:
+    """Return an empty database in memory, guarded as a file would be. Foreign keys are not enforced, as in a run."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=0, factory=GuardedConnection)
+    connection.speak("PRAGMA foreign_keys=OFF")
+    return connection

@@ -10,7 +10,8 @@ import importlib_metadata  # noqa: F401  (before `nothing_else` hides the folder
 import pytest
 from helpers import creates, fingerprint, run_sql
 
-from homie_migrations_core.sqlite.schema import compare, read_schema
+from homie_migrations_core.sqlite.schema import read_schema
+from homie_migrations_core.sqlite.schema_comparison import compare
 
 FILES = {
     "001_notes.sql": """

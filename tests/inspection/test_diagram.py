@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from homie_migrations_core.inspection.diagram import diagram
-from homie_migrations_core.sqlite.schema import Schema, read_schema
+from homie_migrations_core.sqlite.schema import read_schema
+from homie_migrations_core.sqlite.schema_objects import Schema
 
 # What Mermaid's lexer for these diagrams lets pass, told more strictly than it is.
 WORD = r"(?!(?:pk|fk|uk)\b)[A-Za-z_][A-Za-z0-9_\-()\[\]]*"

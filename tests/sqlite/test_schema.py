@@ -11,7 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homie_migrations_core.sqlite.guard import GuardedConnection
-from homie_migrations_core.sqlite.schema import _RESERVED, Difference, Schema, compare, memory_database, read_schema
+from homie_migrations_core.sqlite.schema import read_schema
+from homie_migrations_core.sqlite.schema_comparison import Difference, compare
+from homie_migrations_core.sqlite.schema_objects import Schema
+from homie_migrations_core.sqlite.sql_tokens import RESERVED_WORDS
+from homie_migrations_core.sqlite.throwaway import memory_database
 from homie_migrations_core.sqlite.tracking import create_sql
 
 
@@ -502,7 +506,7 @@ def test_temporary_things_are_not_part_of_it():
 
 
 @LIBRARIES
-@pytest.mark.parametrize("word", sorted(_RESERVED - {"true", "false", "current_date", "current_time", "current_timestamp"}))
+@pytest.mark.parametrize("word", sorted(RESERVED_WORDS - {"true", "false", "current_date", "current_time", "current_timestamp"}))
 def test_what_can_not_be_a_name_without_quotes_is_what_sqlite_refuses(library, word):
     connection = library.connect(":memory:")
     try:
@@ -566,7 +570,7 @@ def spelt(draw: st.DrawFn, says: list[Word]) -> str:
     for kind, content in says:
         if kind == "name":
             ways = [f'"{content.replace(chr(34), chr(34) * 2)}"', f"`{content}`", f"[{content}]"]
-            if content.replace("_", "a").isidentifier() and content.lower() not in _RESERVED:
+            if content.replace("_", "a").isidentifier() and content.lower() not in RESERVED_WORDS:
                 ways += [content, content.upper() if content.isascii() else content]
             shown = draw(st.sampled_from(ways))
         elif kind == "text":
