@@ -20,7 +20,7 @@ from homie_migrations_core.sqlite.tracking import ForeignTable, Tracking, read_t
 from homie_migrations_core.stopping import Stopped, StopRequest
 
 if TYPE_CHECKING:
-    from homie_migrations_core.sqlite.schema import Schema
+    from homie_migrations_core.sqlite.schema_objects import Schema
     from homie_migrations_core.sqlite.writer import Writer
 
 EMPTY = Tracking("none", (), holds_tables=False)
