@@ -81,8 +81,7 @@ class Installed:
 
     def nothing_else(self) -> None:
         """Hide the file organizer's pack, which is installed wherever these tests run."""
-        import homie_migrations_core.cli.commands.change
-        import homie_migrations_core.cli.commands.look  # noqa: F401
+        import homie_migrations_core.cli.app  # noqa: F401
 
         kept = [place for place in sys.path if not list(Path(place or os.curdir).glob("homie_file_organizer_migrations-*"))]
         self._monkeypatch.setattr(sys, "path", kept)

@@ -2,58 +2,61 @@
 The root of the command line: which commands there are, and how errors become exit codes.
 
 `migrations` is a Typer group that another `homie` application can mount with `add_typer`. A command's module
-is imported when it is called, not before.
+is imported when the command is called, or when its help is shown.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from homie_migrations_core.cli import output
+from homie_migrations_core.cli.typer_commands import HELP_FLAGS, PlainHelpGroup, typer_command
 from homie_migrations_core.errors import HomieMigrationsError
 
-# command → the module that holds a Typer app with it
-_HOMES = {
-    "status": "look",
-    "plan": "look",
-    "apply": "change",
-    "rehearse": "rehearse",
-    "rollback": "change",
-    "redo": "change",
-    "validate": "look",
-    "repair": "records",
-    "baseline": "records",
-    "reset": "change",
-    "history": "look",
-    "packs": "look",
-    "check": "check",
-    "backup": "snapshots",
-    "backups": "snapshots",
-    "restore": "snapshots",
-    "schema": "look",
+# heading in the help → command → module in `commands/`, where a function has the command's name
+_COMMANDS = {
+    "Look": {
+        "status": "status",
+        "plan": "plan",
+        "history": "history",
+        "packs": "packs",
+        "schema": "schema",
+        "validate": "validate",
+    },
+    "Change": {
+        "apply": "apply",
+        "rollback": "rollback",
+        "redo": "rollback",
+        "reset": "rollback",
+        "repair": "records",
+        "baseline": "records",
+    },
+    "Safety net": {"rehearse": "rehearse", "backup": "snapshots", "backups": "snapshots", "restore": "snapshots"},
+    "For pack authors": {"check": "check"},
 }
-_ALIASES = {"up": "apply", "upgrade": "apply", "migrate": "apply"}
+_PANEL_AND_MODULE = {name: (panel, module) for panel, commands in _COMMANDS.items() for name, module in commands.items()}
+ALIASES = {"up": "apply", "upgrade": "apply", "migrate": "apply"}
 
 
-class LazyCommands(TyperGroup):
-    """Commands that are imported when they are asked for; their errors end here as words and exit codes."""
+class LazyCommands(PlainHelpGroup):
+    """Commands that are imported when they are asked for. Their errors become messages and exit codes here."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(_HOMES)
+        return list(_PANEL_AND_MODULE)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        name = _ALIASES.get(cmd_name, cmd_name)
-        if name not in _HOMES:
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name not in _PANEL_AND_MODULE:
             return None
-        module = importlib.import_module(f"homie_migrations_core.cli.commands.{_HOMES[name]}")
-        return typer.main.get_command(module.commands[name])
+        panel, module_name = _PANEL_AND_MODULE[name]
+        module = importlib.import_module(f"homie_migrations_core.cli.commands.{module_name}")
+        return typer_command(name, getattr(module, name), panel)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        self.commands = dict.fromkeys(_HOMES)  # type: ignore[assignment]  # for "did you mean"
+        self.commands = dict.fromkeys(_PANEL_AND_MODULE)  # type: ignore[assignment]  # for "did you mean"
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -69,17 +72,39 @@ class LazyCommands(TyperGroup):
             raise typer.Exit(output.usage_error(error, as_json="--json" in given)) from error
 
 
-app = typer.Typer(name="homie", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="homie", cls=PlainHelpGroup, no_args_is_help=True, pretty_exceptions_enable=False, context_settings=HELP_FLAGS
+)
 migrations = typer.Typer(
     name="migrations",
     cls=LazyCommands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings=HELP_FLAGS,
 )
 
 
+def _show_versions(wanted: bool) -> None:
+    if wanted:
+        from homie_migrations_core.cli.versions import version_lines
+
+        for line in version_lines():
+            output.write_line(line)
+        raise typer.Exit
+
+
 @app.callback()
-def _homie() -> None:
+def _homie(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=_show_versions,
+            help="Show the versions of homie-migrations-core and of the installed packs' distributions.",
+        ),
+    ] = False,
+) -> None:
     """Homie, a personal file organizer."""
 
 
@@ -98,7 +123,7 @@ def run(arguments: list[str]) -> int:
     except typer.Exit as error:
         return int(error.exit_code)
     except typer.Abort:
-        output.say_error("Stopped.")
+        output.write_error("Stopped.")
         return 130
     except Exception as error:
         if not hasattr(error, "format_message"):

@@ -1,9 +1,9 @@
 """
-The way in: `homie`, and `python -m homie_migrations_core`.
+The entry point: `homie`, and `python -m homie_migrations_core`.
 
-`homie migrations status` with nothing but its own options is answered without Typer, whose import takes several
-times as long as the answer. Every other line, and any doubt, goes to the Typer application, which would have
-given the same answer.
+`homie migrations status` with nothing but its own options runs without Typer, whose import takes several times as
+long as the command. Every other command line, and any doubtful one, goes to the Typer application, which would have given the
+same answer.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ COMPLETION = "_HOMIE_COMPLETE"
 
 
 def parse_status(arguments: list[str]) -> dict[str, object] | None:
-    """The keyword arguments of `show_status` that a command line means, or None if only Typer should say."""
+    """Return the options of `status` that a command line gives, or None if only Typer should parse it."""
     import argparse
 
+    from homie_migrations_core.cli.commands.status import StatusOptions
+
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False, argument_default=argparse.SUPPRESS)
-    parser.add_argument("--database", action="append")
-    parser.add_argument("--data-dir", dest="data_dir")
-    parser.add_argument("--pack", action="append")
-    parser.add_argument("--dir", dest="folder")
-    parser.add_argument("--lock-timeout", dest="lock_timeout", type=float)
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("--json", dest="as_json", action="store_true")
-    parser.add_argument("-q", "--quiet", action="store_true")
-    parser.add_argument("-v", "--verbose", action="store_true")
+    for name, option in StatusOptions.declared().items():
+        if option.kind == "bool":
+            parser.add_argument(*option.flags, dest=name, action="store_true")
+        elif option.kind == "list[str] | None":
+            parser.add_argument(*option.flags, dest=name, action="append")
+        else:
+            parser.add_argument(*option.flags, dest=name, type=float if option.kind == "float" else str)
     try:
         options, others = parser.parse_known_args(arguments)
     except argparse.ArgumentError:
@@ -50,9 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if sys.stdout is not None:  # it may have been closed before the start
             sys.stdout.flush()
     except KeyboardInterrupt:
-        from homie_migrations_core.cli.output import say_error
+        from homie_migrations_core.cli.output import write_error
 
-        say_error("Stopped.")
+        write_error("Stopped.")
         code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
@@ -64,9 +64,9 @@ def _run(given: list[str]) -> int:
     if given[:2] == ["migrations", "status"] and COMPLETION not in os.environ:
         options = parse_status(given[2:])
         if options is not None:
-            from homie_migrations_core.cli.commands.status import show_status
+            from homie_migrations_core.cli.commands.status import StatusOptions, status
 
-            show_status(**options)  # type: ignore[arg-type]
+            status(StatusOptions(**options))
     from homie_migrations_core.cli.app import run
 
     return run(given)

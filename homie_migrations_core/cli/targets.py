@@ -1,15 +1,17 @@
 """
-What the options that commands share mean: which databases, with which packs.
+What the options that commands share select: which databases, with which packs. Opens no database.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from homie_migrations_core.broken import BrokenPack
+from homie_migrations_core.cli.options import DatabaseOptions
 from homie_migrations_core.errors import (
     DatabaseNotReachable,
     FolderUnusable,
@@ -40,8 +42,14 @@ class Target:
     database: str | None = None
     """The name by which packs know the file, where a plugin gave it another one."""
 
-    def runner(self, scope: Scope, *, lock_timeout: float, **options: Any) -> MigrationRunner:
-        """The front desk for it."""
+    def runner(self, selection: Selection, *, lock_timeout: float, **options: Any) -> MigrationRunner:
+        """
+        Return the runner for this database.
+
+        Raises:
+            UsageProblem: The timeout is not a number of seconds.
+            DatabaseNotReachable: The path is a pipe or a device.
+        """
         if not lock_timeout >= 0:  # not-a-number is not either
             raise UsageProblem(f"Nothing was done: --lock-timeout {lock_timeout:g} is no time to wait. Give seconds, 0 or more.")
         # Not with pathlib, which raises where a name is too long or a folder may not be entered.
@@ -55,98 +63,68 @@ class Target:
             make_parents=self.make_parents,
             database=self.database,
             lock_timeout=lock_timeout,
-            collected=scope.collected,
+            collected=selection.collected,
             **options,
         )
 
 
 @dataclass(frozen=True)
-class Scope:
-    """What the options of one call select."""
+class Selection:
+    """What the options of one command select."""
 
     targets: tuple[Target, ...]
     collected: Collected | None
+    """The installed packs; None where a folder is the only pack."""
     broken: tuple[BrokenPack, ...]
-    """The broken entry points and packs that this call is about."""
+    """The broken entry points and packs that concern this command."""
+
+    def targets_of(self, to: str | None) -> tuple[Target, ...]:
+        """
+        Return the targets of a run up to the ref `to`: only the database of the pack that it names.
+
+        Raises:
+            UnknownPack: That pack is not installed.
+        """
+        if to is None or self.collected is None or len(self.targets) < 2:
+            return self.targets
+        databases = {each.pack.name: each.pack.database for each in self.collected.packs}
+        parts = split_ref(to)
+        if parts is None:
+            return self.targets[:1]  # whose runner explains what a target looks like
+        if parts[0] not in databases:
+            raise UnknownPack(parts[0], databases)
+        database = databases[parts[0]]
+        return tuple(each for each in self.targets if (each.database or each.path.name) == database) or self.targets
 
 
 def select(
-    database: list[str] | None,
-    data_dir: str | None,
-    pack: list[str] | None,
-    folder: str | None,
-    *,
-    changing: bool = False,
-    reading_packs: bool = False,
-) -> Scope:
+    options: DatabaseOptions, packs: Sequence[str] | None, *, changing: bool = False, reading_packs: bool = False
+) -> Selection:
     """
-    The databases and packs that the options mean. Nothing is opened or made. Who is only `reading_packs` needs no database.
+    Return the databases and packs that the options select. Nothing is opened or made.
+
+    A command that is only `reading_packs` needs no database.
 
     Raises:
-        UnknownPack, PackBroken, PackInvalid, FolderUnusable, NothingInstalled, UsageProblem: They mean nothing.
+        UnknownPack, PackBroken, PackInvalid, FolderUnusable, NothingInstalled, UsageProblem: They select nothing.
     """
-    names = tuple(dict.fromkeys(pack or ()))
-    if folder is not None:
-        return _folder_scope(folder, database, names, needs_database=not reading_packs)
+    names = tuple(dict.fromkeys(packs or ()))
+    if options.folder is not None:
+        return select_folder(options.folder, options.database, names, needs_database=not reading_packs)
     collected = collect()
-    known = {each.pack.name: each.pack.database for each in collected.packs}
-    for name in names:
-        if name not in known:
-            if broken := [each for each in collected.broken if each.pack == name]:
-                raise PackBroken(broken, done="Nothing was done")
-            raise UnknownPack(name, known)
-    if database:
-        paths = _given(database)
-        files = {path.name for path in paths}
-        about = [each for each in collected.broken if not names and (each.database is None or each.database in files)]
-        targets = [Target(path, "--database", names, None, make_parents=False) for path in paths]
-        return Scope(tuple(targets), collected, tuple(about))
-    about = [] if names else list(collected.broken)
-    if changing and not known and not about:
-        raise NothingInstalled
-    if data_dir == "":  # a shell variable that is not set: the current folder is hardly what was meant
-        raise UsageProblem("Nothing was done: --data-dir is empty. Name a folder, or leave the option out.")
-    place = locations.data_dir(data_dir)
-    if os.path.lexists(place) and not place.is_dir():
-        raise FolderUnusable(str(place), "is not a folder", f"Name another one, with --data-dir or {locations.ENVIRONMENT}.")
-    from_environment = locations.ENVIRONMENT if os.environ.get(locations.ENVIRONMENT) else "the default folder"
-    origin = "--data-dir" if data_dir is not None else from_environment
-    file_names = {known[name] for name in names or known} | {each.database for each in about if each.database}
-    targets = []
-    for file_name in sorted(file_names):
-        path, by_plugin = locations.database_file(file_name, place, collected)
-        only = tuple(name for name in names if known[name] == file_name)
-        origin_of = "a plugin's homie_database_path" if by_plugin else origin
-        targets.append(Target(path, origin_of, only, None, make_parents=True, database=file_name))
-    return Scope(tuple(targets), collected, tuple(about))
+    _require_known(names, collected)
+    if options.database:
+        return _select_files(options.database, names, collected)
+    return _select_installed(options.data_dir, names, collected, changing=changing)
 
 
-def targets_of(to: str | None, scope: Scope) -> tuple[Target, ...]:
+def select_folder(folder: str, database: list[str] | None, names: Sequence[str], *, needs_database: bool) -> Selection:
     """
-    With `--to`, only the database of the pack that it names.
+    Return a selection with a folder of migrations as the only pack, for these database files.
 
     Raises:
-        UnknownPack: That pack is not installed.
+        UsageProblem, FolderUnusable, PackInvalid: The folder can't be used like that.
     """
-    if to is None or scope.collected is None or len(scope.targets) < 2:
-        return scope.targets
-    databases = {each.pack.name: each.pack.database for each in scope.collected.packs}
-    parts = split_ref(to)
-    if parts is None:
-        return scope.targets[:1]  # which says what a target looks like
-    if parts[0] not in databases:
-        raise UnknownPack(parts[0], databases)
-    return tuple(each for each in scope.targets if (each.database or each.path.name) == databases[parts[0]]) or scope.targets
-
-
-def _given(database: list[str]) -> list[Path]:
-    for path in database:
-        if not path or "\0" in path:
-            raise UsageProblem(f"Nothing was done: --database {path!r} names no file. Give the path of a database file.")
-    return list(dict.fromkeys(Path(os.path.abspath(path)) for path in database))
-
-
-def _folder_scope(folder: str, database: list[str] | None, names: tuple[str, ...], *, needs_database: bool) -> Scope:
     if not folder:
         raise UsageProblem("Nothing was done: --dir is empty. Name a folder of migrations.")
     if not database and needs_database:
@@ -160,5 +138,58 @@ def _folder_scope(folder: str, database: list[str] | None, names: tuple[str, ...
     if not is_pack_name(name):
         raise PackInvalid(f"the folder's name {name!r} can't be a pack's name", "Say its name with --pack.")
     pack = MigrationPack(name, place)
-    targets = [Target(path, "--database", (), (pack,), make_parents=False) for path in _given(database or [pack.database])]
-    return Scope(tuple(targets), None, ())
+    paths = _absolute(database or [pack.database])
+    return Selection(tuple(Target(path, "--database", (), (pack,), make_parents=False) for path in paths), None, ())
+
+
+def _require_known(names: Sequence[str], collected: Collected) -> None:
+    known = {each.pack.name for each in collected.packs}
+    for name in names:
+        if name not in known:
+            if broken := [each for each in collected.broken if each.pack == name]:
+                raise PackBroken(broken, done="Nothing was done")
+            raise UnknownPack(name, known)
+
+
+def _select_files(database: list[str], names: tuple[str, ...], collected: Collected) -> Selection:
+    """Select the files that `--database` names."""
+    paths = _absolute(database)
+    file_names = {path.name for path in paths}
+    broken = [each for each in collected.broken if not names and (each.database is None or each.database in file_names)]
+    return Selection(tuple(Target(path, "--database", names, None, make_parents=False) for path in paths), collected, tuple(broken))
+
+
+def _select_installed(data_dir: str | None, names: tuple[str, ...], collected: Collected, *, changing: bool) -> Selection:
+    """Select the databases that the installed packs name, in the data folder."""
+    broken = () if names else collected.broken
+    if changing and not collected.packs and not broken:
+        raise NothingInstalled
+    place, origin = _data_folder(data_dir)
+    databases = {each.pack.name: each.pack.database for each in collected.packs}
+    file_names = {databases[name] for name in names or databases} | {each.database for each in broken if each.database}
+    targets = []
+    for file_name in sorted(file_names):
+        path, by_plugin = locations.database_file(file_name, place, collected)
+        only = tuple(name for name in names if databases[name] == file_name)
+        origin_of_file = "a plugin's homie_database_path" if by_plugin else origin
+        targets.append(Target(path, origin_of_file, only, None, make_parents=True, database=file_name))
+    return Selection(tuple(targets), collected, tuple(broken))
+
+
+def _data_folder(data_dir: str | None) -> tuple[Path, str]:
+    """Return the data folder, and where its path came from."""
+    if data_dir == "":  # a shell variable that is not set: the current folder is hardly what was meant
+        raise UsageProblem("Nothing was done: --data-dir is empty. Name a folder, or leave the option out.")
+    place = locations.data_dir(data_dir)
+    if os.path.lexists(place) and not place.is_dir():
+        raise FolderUnusable(str(place), "is not a folder", f"Name another one, with --data-dir or {locations.ENVIRONMENT}.")
+    if data_dir is not None:
+        return place, "--data-dir"
+    return place, locations.ENVIRONMENT if os.environ.get(locations.ENVIRONMENT) else "the default folder"
+
+
+def _absolute(database: list[str]) -> list[Path]:
+    for path in database:
+        if not path or "\0" in path:
+            raise UsageProblem(f"Nothing was done: --database {path!r} names no file. Give the path of a database file.")
+    return list(dict.fromkeys(Path(os.path.abspath(path)) for path in database))

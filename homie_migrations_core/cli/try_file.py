@@ -30,7 +30,7 @@ def try_migration(file: str | os.PathLike[str]) -> int:
         with output.log_on_stderr():
             _try(path)
     except (HomieMigrationsError, UnusablePack) as error:
-        output.say_error(f"Error: {error}")
+        output.write_error(f"Error: {error}")
         return 1
     return 0
 
@@ -48,19 +48,19 @@ def _try(path: Path) -> None:
     packs = [MigrationPack(each.name, each.migrations, own.database) for each in packs]
     with tempfile.TemporaryDirectory(prefix="homie-try-") as folder:
         runner = MigrationRunner(Path(folder) / own.database, packs, backup=False)
-        output.say(f"Trying {migration.ref} on a scratch database")
+        output.write_line(f"Trying {migration.ref} on a scratch database")
         if before:
             for each in runner.apply(to=before[-1].ref):
-                output.say(f"  applied {each.ref}, which comes before it")
+                output.write_line(f"  applied {each.ref}, which comes before it")
         for each in runner.apply(to=migration.ref):
-            output.say(f"  applied {each.ref}")
+            output.write_line(f"  applied {each.ref}")
         if not migration.reversible:
-            output.say("  it has no rollback_migration, so there is nothing to roll back")
+            output.write_line("  it has no rollback_migration, so there is nothing to roll back")
             return
         runner.rollback(own.name, steps=1)
-        output.say(f"  rolled back {migration.ref}")
+        output.write_line(f"  rolled back {migration.ref}")
         runner.apply(to=migration.ref)
-        output.say(f"  applied {migration.ref} again")
+        output.write_line(f"  applied {migration.ref} again")
 
 
 def _pack_around(path: Path) -> MigrationPack:

@@ -1,22 +1,55 @@
 """
-Values as words and as JSON. Prints nothing.
+Values as sentences and phrases for people. Prints nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-from homie_migrations_core.model import Finding, Record, Repair, Restored, RowCount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from homie_migrations_core.authoring.check import Checked
-    from homie_migrations_core.running.rehearsal import Loss, Rehearsal
+    from datetime import datetime
+
+    from homie_migrations_core.model import Record, Repair, Restored, RowCount
+    from homie_migrations_core.running.rehearsal import Loss
+
+_STORED_TIME = len("2026-01-05 09:30:00")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and what it counts."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def state_in_words(state: str) -> str:
+    """Return a state as people say it."""
+    return state.replace("_", " ")
+
+
+def time_in_words(stored: str | None) -> str:
+    """Return the time of a record with its zone; what does not look like a time that SQLite writes is left as it is."""
+    if not stored:
+        return ""
+    shape = "".join("0" if each.isdigit() else each for each in stored[:_STORED_TIME])
+    fraction = stored[_STORED_TIME:]
+    in_utc = shape in ("0000-00-00 00:00:00", "0000-00-00T00:00:00") and (
+        not fraction or (fraction[:1] == "." and fraction[1:].isdigit())
+    )
+    return f"{stored} UTC" if in_utc else stored
+
+
+def snapshot_time_in_words(taken_at: datetime) -> str:
+    """Return the time of a snapshot with its zone."""
+    return f"{taken_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def seconds_in_words(seconds: float) -> str:
+    """Return a duration."""
+    return f"{seconds * 1_000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def losses_in_words(losses: Sequence[Loss]) -> str:
-    """What would be gone, counted."""
+    """Return what would be lost, counted."""
     if not losses:
         return "No table would have fewer rows, and no column fewer values; values that change are not counted"
     found = [
@@ -29,23 +62,23 @@ def losses_in_words(losses: Sequence[Loss]) -> str:
 
 
 def restoring_in_words(found: Restored) -> str:
-    """What putting a snapshot back would change."""
+    """Return what restoring a snapshot would change."""
     rows = (
         f"It changes {', '.join(rows_in_words(each) for each in found.rows)}" if found.rows else "No table gets more or fewer rows"
     )
     again = f"; pending again: {', '.join(found.pending_again)}" if found.pending_again else ""
-    return f"{rows}{again}; what was changed since it was taken goes"
+    return f"{rows}{again}; changes made since it was taken are lost"
 
 
 def repair_in_words(found: Repair) -> str:
-    """What repairing a record means."""
+    """Return what repairing a record means."""
     if found.after is not None:
-        return "The migration counts as applied as it is today, and nothing of it is run"
-    return "The record goes, and what the migration made stays; if a pack ships it, it is pending again"
+        return "The migration counts as applied as it is today; nothing of it is run"
+    return "The record is removed, and what the migration made stays; if a pack ships it, it is pending again"
 
 
 def rows_in_words(count: RowCount) -> str:
-    """How the number of a table's rows changes."""
+    """Return how the number of a table's rows changes."""
     if count.before is None:
         return f"{count.table}: a new table with {counted(count.after or 0, 'row')}"
     if count.after is None:
@@ -55,93 +88,7 @@ def rows_in_words(count: RowCount) -> str:
     return f"{count.table}: {count.before:,} to {counted(count.after, 'row')}"
 
 
-def seconds_in_words(seconds: float) -> str:
-    """A time that something took."""
-    return f"{seconds * 1_000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
 def record_in_words(record: Record) -> str:
-    """What stands in a row of `schema_migrations`."""
-    at = f", applied at {record.applied_at}" if record.applied_at else ""
+    """Return what a row of `schema_migrations` says."""
+    at = f", applied at {time_in_words(record.applied_at)}" if record.applied_at else ""
     return f"{record.ref}{at}, checksum {(record.checksum or 'none')[:12]}"
-
-
-def record_as_json(record: Record) -> dict[str, Any]:
-    """The same, as JSON has it."""
-    return {
-        "ref": record.ref,
-        "pack": record.pack,
-        "version": record.version,
-        "name": record.name,
-        "applied_at": record.applied_at,
-        "duration_ms": record.duration_ms,
-        "pack_version": record.pack_version,
-        "checksum": record.checksum,
-    }
-
-
-def finding_as_json(found: Finding) -> dict[str, Any]:
-    """A finding, as JSON has it."""
-    return {
-        "code": found.code,
-        "subject": found.subject,
-        "pack": found.pack,
-        "message": found.message,
-        "advice": found.advice,
-        "accepted": found.accepted,
-    }
-
-
-def checked_as_json(found: Checked) -> dict[str, Any]:
-    """What was found out about one pack, as JSON has it."""
-    return {
-        "name": found.pack,
-        "migrations": list(found.migrations),
-        "findings": [finding_as_json(each) for each in found.findings],
-        "notes": list(found.notes),
-    }
-
-
-def rehearsal_as_json(found: Rehearsal) -> dict[str, Any]:
-    """What a rehearsal found out, as JSON has it."""
-
-    def changes(differences: Any) -> list[dict[str, Any]]:
-        return [
-            {
-                "change": each.change,
-                "kind": each.kind,
-                "table": each.table,
-                "name": each.name,
-                "before": each.before,
-                "after": each.after,
-            }
-            for each in differences
-        ]
-
-    return {
-        "steps": [
-            {
-                "ref": step.ref,
-                "direction": step.direction,
-                "seconds": round(step.seconds, 6),
-                "statements": list(step.statements),
-                "statements_left_out": step.statements_left_out,
-                "rows": [{"table": each.table, "before": each.before, "after": each.after} for each in step.rows],
-                "schema": changes(step.schema),
-                "warnings": list(step.warnings),
-            }
-            for step in found.steps
-        ],
-        "would_fail": found.error.ref if found.error is not None else None,
-        "schema": changes(found.schema),
-        "losses": [{"table": each.table, "column": each.column, "count": each.count} for each in found.losses],
-        "findings": list(found.findings),
-        "size": found.size,
-        "disk_needed": found.disk_needed,
-        "seconds_to_copy": round(found.seconds_to_copy, 6),
-    }
-
-
-def counted(number: int, noun: str) -> str:
-    """A number and what it counts."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -109,6 +109,13 @@ def collect() -> Collected:
     return Collected(*_without_duplicates(found, broken), manager)
 
 
+def installed_distributions() -> dict[str, str | None]:
+    """Return name and version of each distribution that registers an entry point of this group, broken ones too. Loads none."""
+    entry_points, broken = _installed_entry_points()
+    found = [_distribution_of(each) for each in entry_points] + [(each.distribution, each.distribution_version) for each in broken]
+    return {name: version for name, version in found if name is not None}
+
+
 def _distribution_of(entry_point: EntryPoint | None) -> tuple[str | None, str | None]:
     try:
         return (entry_point.dist.name, entry_point.dist.version) if entry_point and entry_point.dist else (None, None)

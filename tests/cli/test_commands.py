@@ -229,7 +229,7 @@ def test_history_tells_what_was_applied_in_that_order(homie, tasks: Folder):
     lines = said.out.splitlines()
     assert said.code == 0
     assert lines[0] == f"{tasks.database}: 2 migrations applied"
-    assert [line.split()[2] for line in lines[1:]] == ["tasks:001_one", "tasks:002_two"]
+    assert [line.split()[3] for line in lines[1:]] == ["tasks:001_one", "tasks:002_two"]
     assert all(line.split()[-1] == "ms" for line in lines[1:])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ import typer
 from helpers import creates
 
 from homie_migrations_core.cli import entry
-
-from homie_migrations_core.cli.commands import status
 from homie_migrations_core.cli.app import app, run
+from homie_migrations_core.cli.commands import status
 
 
 def options_of_typer() -> dict[str, Any]:
@@ -54,16 +52,18 @@ def test_the_fast_way_knows_no_option_that_typer_does_not_know(monkeypatch):
 
 
 def test_both_ways_have_the_same_defaults():
-    parameters = inspect.signature(status.show_status).parameters
+    given = vars(status.StatusOptions())
     options = {option.name: option.default for option in options_of_typer().values()}
-    assert options.keys() == parameters.keys()
-    for name, parameter in parameters.items():
-        assert (options[name] or None) == (parameter.default or None), name
+    assert options.keys() == given.keys()
+    for name, default in given.items():
+        assert (options[name] or None) == (default or None), name
 
 
 # {} is the folder of the scene
 LINES = [
     "",
+    "--all",
+    "--all --check --json",
     "--check",
     "--json",
     "--json --check",

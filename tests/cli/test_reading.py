@@ -152,7 +152,7 @@ def test_an_interrupted_database_is_told_as_such_and_repaired_by_apply(homie, pl
     shown = homie("status", *place.options)
     assert shown.code == 0
     assert shown.out.splitlines()[0] == f"{place.database}: interrupted"
-    assert "The next `homie migrations apply` rolls that back by itself." in shown.out
+    assert "The next `homie migrations apply` rolls that back." in shown.out
     assert homie("status", *place.options, "--check").code == 3
     for command in ("plan", "history"):
         said = homie(command, *place.options)

@@ -160,8 +160,8 @@ def test_an_edited_migration_is_accepted_and_before_and_after_are_shown(homie, d
     assert (said.code, said.err) == (0, "")
     assert said.out.splitlines() == [
         f"{database} (from --database): an existing database",
-        f"  before: tasks:002_m2, applied at {at}, checksum {checksum[:12]}",
-        f"  after:  tasks:002_m2, applied at {at}, checksum {new[:12]}",
+        f"  before: tasks:002_m2, applied at {at} UTC, checksum {checksum[:12]}",
+        f"  after:  tasks:002_m2, applied at {at} UTC, checksum {new[:12]}",
         "  accepted tasks:002_m2",
         f"  snapshot of the state before: {snapshot}",
     ]
@@ -223,8 +223,8 @@ def test_without_a_terminal_and_without_yes_nothing_is_repaired(homie, database:
 @pytest.mark.parametrize(
     ("more", "note"),
     [
-        ((), "The migration counts as applied as it is today, and nothing of it is run"),
-        (("--remove",), "The record goes, and what the migration made stays; if a pack ships it, it is pending again"),
+        ((), "The migration counts as applied as it is today; nothing of it is run"),
+        (("--remove",), "The record is removed, and what the migration made stays; if a pack ships it, it is pending again"),
     ],
     ids=["accept", "remove"],
 )

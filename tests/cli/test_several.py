@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from helpers import creates, fingerprint, recorded
 
-from homie_migrations_core.cli.output import Report
+from homie_migrations_core.cli.options import OutputOptions
+from homie_migrations_core.cli.report import Report
 
 FAILS = "def get_migration_version(): return 1\ndef apply_migration(conn): raise ValueError('not today')\n"
 FILE = "homie_file_organizer.db"
@@ -253,7 +254,7 @@ def test_2_beats_3(homie, tmp_path: Path):
     [((3, 4), 4), ((4, 3, 1), 1), ((1, 2), 2), ((3, 4, 1, 2), 2), ((2, 130), 130), ((1, 143), 143), ((3,), 3), ((), 0)],
 )
 def test_2_beats_1_beats_4_beats_3_and_an_interruption_beats_all(codes, strongest):
-    with pytest.raises(SystemExit) as ended, Report(as_json=False, quiet=False, verbose=False) as report:
+    with pytest.raises(SystemExit) as ended, Report(OutputOptions()) as report:
         for code in codes:
             report.exit_with(code)
     assert ended.value.code == strongest

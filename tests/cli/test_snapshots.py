@@ -135,7 +135,7 @@ def test_backups_lists_them_newest_first_with_what_was_applied(homie, path: Path
     assert [row.split()[-1] for row in rows] == sorted(in_backups(path), reverse=True)
     assert ("tasks-2" in rows[0], " automatic " in rows[0]) == (True, True)
     assert ("tasks-1" in rows[1], " by hand " in rows[1]) == (True, True)
-    assert rows[2].startswith("  2020-01-02 03:04:05  10 bytes")
+    assert rows[2].startswith("  2020-01-02 03:04:05 UTC  10 bytes")
     assert "by a run that was killed before it changed anything" in rows[2]
 
 
@@ -167,13 +167,13 @@ def test_restore_asks_with_what_would_change_counted(on_a_terminal, path: Path, 
     terminal = on_a_terminal("restore", snapshot, *options, width=600)
     terminal.until("Go on?")
     assert f"{path} (from --database): an existing database" in terminal.seen
-    assert f"Putting back {snapshot} into {path}. It changes one: 3 to 1 row, " in terminal.seen
-    assert "two: gone, with 0 rows; pending again: tasks:002_two; what was changed since it was taken goes" in terminal.seen
+    assert f"Restoring {snapshot} into {path}. It changes one: 3 to 1 row, " in terminal.seen
+    assert "two: gone, with 0 rows; pending again: tasks:002_two; changes made since it was taken are lost" in terminal.seen
     assert "; a snapshot is taken first. Go on? [y/N]:" in terminal.seen
     assert in_backups(path) == [snapshot.name]
     terminal.type("y\n")
     assert terminal.ended() == 0
-    assert f"put back {snapshot}" in terminal.seen
+    assert f"restored {snapshot}" in terminal.seen
     assert "pending again: tasks:002_two" in terminal.seen
     assert query(path, "SELECT text FROM one") == [("first",)]
     assert recorded(path) == ["tasks:001_one"]
@@ -222,7 +222,7 @@ def test_restore_says_what_it_did_and_where_the_state_before_is(homie, path: Pat
     assert (said.code, said.err) == (0, "")
     assert said.out.splitlines() == [
         f"{path} (from --database): an existing database",
-        f"  put back {snapshot}",
+        f"  restored {snapshot}",
         "  pending again: tasks:002_two",
         f"  snapshot of the state before: {path.parent / 'backups' / before}",
     ]
@@ -288,7 +288,7 @@ def test_a_file_that_can_not_be_put_back_ends_with_2_and_nothing_changed(
     said = homie("restore", file if what else "", *options, "--yes", "--json")
     assert said.code == 2
     assert said.json["error"]["code"] == ("snapshot_unusable" if what else "usage")
-    assert said.json["error"]["message"].startswith("Nothing was put back")
+    assert said.json["error"]["message"].startswith(("Nothing was put back", "Nothing was restored"))
     assert fingerprint(path.parent) == before
 
 

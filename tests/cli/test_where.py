@@ -180,7 +180,7 @@ def test_a_database_of_the_earlier_shape_is_read_as_it_is_and_brought_over(homie
     row = "INSERT INTO schema_migrations VALUES (1, '2024-01-02 03:04:05', '001_destination_memory');"
     run_sql(database, EARLIER_TABLE + row)
     before = fingerprint(tmp_path)
-    assert "2024-01-02 03:04:05  file_organizer:001_destination_memory" in homie("history", "--database", database).out
+    assert "2024-01-02 03:04:05 UTC  file_organizer:001_destination_memory" in homie("history", "--database", database).out
     assert homie("apply", "--database", database).code == 0
     assert fingerprint(tmp_path) == before
 

@@ -26,7 +26,7 @@ def test_a_hook_is_documented(name: str):
 def test_a_command_is_documented_with_its_aliases(name: str):
     page = text_of("docs/reference/command-line.md")
     assert f"\n## {name}\n" in page
-    for alias in (alias for alias, meant in app._ALIASES.items() if meant == name):
+    for alias in (alias for alias, meant in app.ALIASES.items() if meant == name):
         assert f"`{alias}`" in page
 
 

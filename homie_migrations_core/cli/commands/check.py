@@ -1,18 +1,17 @@
-"""The command for pack authors and CI: check."""
+"""`check`: tries packs on scratch databases, for their authors and CI."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
-
-import typer
 
 from homie_migrations_core.authoring.check import Checked, check_pack
 from homie_migrations_core.broken import BrokenPack
-from homie_migrations_core.cli.options import JsonOption, PackOption, QuietOption, VerboseOption
-from homie_migrations_core.cli.output import Report
-from homie_migrations_core.cli.signals import SignalStop, stop_on_signals
-from homie_migrations_core.cli.targets import select
+from homie_migrations_core.cli.changes import stoppable
+from homie_migrations_core.cli.documents import inspection
+from homie_migrations_core.cli.options import OutputOptions, PackOptions, argument, option
+from homie_migrations_core.cli.report import Report
+from homie_migrations_core.cli.targets import select_folder
+from homie_migrations_core.cli.wording import counted
 from homie_migrations_core.errors import NothingInstalled, UnknownPack
 from homie_migrations_core.model import Finding
 from homie_migrations_core.packs.definition import MigrationPack
@@ -20,75 +19,77 @@ from homie_migrations_core.packs.discovery import Collected, collect
 from homie_migrations_core.packs.naming import split_ref
 from homie_migrations_core.packs.reading import UnusablePack, read_pack
 
-_check = typer.Typer(add_completion=False)
-commands = {"check": _check}
+
+class CheckOptions(PackOptions, OutputOptions):
+    """The options of `check`."""
+
+    packs: list[str] | None = argument("[PACK]...", help="The packs' names; without one, all of them.", required=False)
+    folder: str | None = option("--dir", metavar="FOLDER", help="A folder of migrations in place of an installed pack.")
 
 
-@_check.command("check")
-def check(
-    packs: Annotated[
-        list[str] | None, typer.Argument(metavar="[PACK]...", help="The packs' names; without one, all of them.")
-    ] = None,
-    folder: Annotated[
-        str | None, typer.Option("--dir", metavar="FOLDER", help="A folder of migrations in place of an installed pack.")
-    ] = None,
-    pack: PackOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+def check(options: CheckOptions) -> None:
     """Try packs on scratch databases: their files, from nothing, a round trip with data, hazards. Exits with 4 on findings."""
-    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
-        report.about_packs()
-        names = tuple(dict.fromkeys([*(packs or ()), *(pack or ())]))
+    with Report(options) as report:
+        checked: list[Checked] = []
+        report.add({"packs": []})  # the list is there, even if an error comes first
+        names = tuple(dict.fromkeys([*(options.packs or ()), *(options.pack or ())]))
         collected = collect()
-        chosen = [_of_folder(folder, names)] if folder is not None else _installed(collected, names, report)
-        for each in chosen:
-            stop = SignalStop()
-            with stop_on_signals(stop):
-                try:
-                    found = check_pack(each, _others(each, collected, folder=folder is not None), stop=stop)
-                finally:
-                    if stop.asked():
-                        report.exit_with(stop.exit_code)
-            report.checked(found, verbose=verbose)
+        if options.folder is not None:
+            packs = [_folder_pack(options.folder, names)]
+        else:
+            packs = _installed_packs(collected, names, report, checked)
+        for pack in packs:
+            others = _required_packs(pack, collected) if options.folder is not None else _packs_beside(pack, collected)
+            with stoppable(report) as stop:
+                found = check_pack(pack, others, stop=stop)
+            _report_checked(report, found, checked, verbose=options.verbose)
 
 
-def _of_folder(folder: str, names: Sequence[str]) -> MigrationPack:
-    (target,) = select(None, None, list(names), folder, reading_packs=True).targets
+def _folder_pack(folder: str, names: Sequence[str]) -> MigrationPack:
+    (target,) = select_folder(folder, None, names, needs_database=False).targets
     assert target.packs is not None  # of a folder they always are
     return target.packs[0]
 
 
-def _installed(collected: Collected, names: Sequence[str], report: Report) -> list[MigrationPack]:
-    """The installed packs of these names, or all of them; what is wrong with the files of others is said at once."""
+def _installed_packs(collected: Collected, names: Sequence[str], report: Report, checked: list[Checked]) -> list[MigrationPack]:
+    """Return the installed packs of these names, or all of them; report those that can't be checked."""
     known = {each.pack.name: each.pack for each in collected.packs}
-    # A pack whose files can't be used has a name; one of a name that is taken, or of an entry point that fails, is no pack.
-    claimed = [each.pack for each in collected.broken]
-    unusable = {each.pack: each for each in collected.broken if each.pack and claimed.count(each.pack) == 1}
-    broken = [each for each in collected.broken if each.pack not in unusable and (not names or each.pack in names)]
-    for name in names:
-        if name not in known and name not in claimed:
-            raise UnknownPack(name, {*known, *unusable})
-    report.broken(broken)
+    unusable = _packs_with_unusable_files(collected)
+    claimed = {*known, *(each.pack for each in collected.broken)}
+    if unknown := [name for name in names if name not in claimed]:
+        raise UnknownPack(unknown[0], {*known, *unusable})
+    report.broken([each for each in collected.broken if each.pack not in unusable and (not names or each.pack in names)])
     if not known and not collected.broken:
         raise NothingInstalled
-    for name, each in sorted(unusable.items()):
+    for name in sorted(unusable):
         if not names or name in names:
-            report.checked(_with_unusable_files(name, each))
+            _report_checked(report, _finding_about_files(name, unusable[name]), checked)
     return [known[name] for name in sorted(known) if not names or name in names]
 
 
-def _with_unusable_files(name: str, broken: BrokenPack) -> Checked:
-    advice = "Correct the files; the rules stand on the page about writing migrations."
+def _packs_with_unusable_files(collected: Collected) -> dict[str, BrokenPack]:
+    """
+    Return the broken packs whose files are the reason, by name.
+
+    A pack whose name is taken twice, and an entry point that can't be loaded, is not a pack that can be checked.
+    """
+    claimed = [each.pack for each in collected.broken]
+    return {each.pack: each for each in collected.broken if each.pack and claimed.count(each.pack) == 1}
+
+
+def _finding_about_files(name: str, broken: BrokenPack) -> Checked:
+    advice = "Correct the files; the page about writing migrations has the rules."
     return Checked(name, (), (Finding("file_rules", name, name, f"{broken.reason}.", advice),))
 
 
-def _others(pack: MigrationPack, collected: Collected, *, folder: bool) -> list[MigrationPack]:
-    """The installed packs of the same database; beside a folder, those that it requires."""
+def _packs_beside(pack: MigrationPack, collected: Collected) -> list[MigrationPack]:
+    """Return the other installed packs of the same database."""
+    return [each.pack for each in collected.packs if each.pack.name != pack.name and each.pack.database == pack.database]
+
+
+def _required_packs(pack: MigrationPack, collected: Collected) -> list[MigrationPack]:
+    """Return the installed packs that a folder's migrations require, directly or through others."""
     installed = {each.pack.name: each.pack for each in collected.packs if each.pack.name != pack.name}
-    if not folder:
-        return [each for each in installed.values() if each.database == pack.database]
     needed: dict[str, MigrationPack] = {}
     left = [pack]
     while left:
@@ -101,3 +102,25 @@ def _others(pack: MigrationPack, collected: Collected, *, folder: bool) -> list[
             needed[name] = installed[name]
             left.append(installed[name])
     return list(needed.values())
+
+
+def _report_checked(report: Report, found: Checked, checked: list[Checked], *, verbose: bool = False) -> None:
+    checked.append(found)
+    report.add({"packs": [inspection.checked_pack(each) for each in checked]})
+    unaccepted = [each for each in found.findings if each.accepted is None]
+    if unaccepted:
+        report.exit_with(4)
+    facts = [counted(len(found.migrations), "migration"), counted(len(unaccepted), "finding")]
+    if accepted := len(found.findings) - len(unaccepted):
+        facts.append(f"{accepted} accepted")
+    report.write(f"{found.pack}: {', '.join(facts)}")
+    if verbose:
+        for ref in found.migrations:
+            report.write(f"  checked {ref}")
+    for each in found.findings:
+        if each.accepted is None:
+            report.write(f"  {each.code}: {each.message}\n    {each.advice}")
+        else:
+            report.write(f"  accepted, {each.code}: {each.message}\n    The reason given: {each.accepted}")
+    for note in found.notes:
+        report.write(f"  note: {note}")

@@ -1,110 +1,128 @@
-"""The commands that change records without running a migration: baseline, repair."""
+"""`repair` and `baseline`: change records without running a migration."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from homie_migrations_core.cli.changing import Change
+from homie_migrations_core.cli.changes import ChangeSettings, DatabaseChange, change_databases
+from homie_migrations_core.cli.documents import changes
 from homie_migrations_core.cli.options import (
-    DatabaseOption,
-    DataDirOption,
-    DirOption,
-    JsonOption,
-    LockTimeoutOption,
-    NoBackupOption,
+    BackupOptions,
+    ConfirmationOptions,
+    DatabaseOptions,
+    LockOptions,
+    OutputOptions,
     PackArgument,
-    QuietOption,
-    VerboseOption,
-    YesOption,
+    argument,
+    option,
 )
-from homie_migrations_core.cli.output import Report
-from homie_migrations_core.cli.targets import select, targets_of
-from homie_migrations_core.cli.wording import repair_in_words
+from homie_migrations_core.cli.report import DatabaseReport, Report
+from homie_migrations_core.cli.targets import Selection, select
+from homie_migrations_core.cli.wording import record_in_words, repair_in_words
 from homie_migrations_core.errors import UnknownTarget, UsageProblem
+from homie_migrations_core.inspection.validation import Detected
+from homie_migrations_core.model import Repair
 from homie_migrations_core.packs.naming import split_ref
-
-_baseline, _repair = (typer.Typer(add_completion=False) for _ in range(2))
-commands = {"baseline": _baseline, "repair": _repair}
+from homie_migrations_core.runner import MigrationRunner
 
 
-@_baseline.command("baseline")
-def baseline(
-    pack_name: PackArgument,
-    version: Annotated[
-        int | None, typer.Argument(metavar="[VERSION]", min=1, help="The newest version that is there already.")
-    ] = None,
-    detect: Annotated[bool, typer.Option("--detect", help="Find the version by comparing the schema. Asks first.")] = False,
-    database: DatabaseOption = None,
-    data_dir: DataDirOption = None,
-    folder: DirOption = None,
-    yes: YesOption = False,
-    no_backup: NoBackupOption = False,
-    lock_timeout: LockTimeoutOption = 30.0,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+class RecordOptions(DatabaseOptions, ConfirmationOptions, BackupOptions, LockOptions, OutputOptions):
+    """The options that both commands have."""
+
+
+class BaselineOptions(PackArgument, RecordOptions):
+    """The options of `baseline`."""
+
+    version: int | None = argument("[VERSION]", minimum=1, required=False, help="The newest version that is there already.")
+    detect: bool = option("--detect", help="Find the version by comparing the schema. Asks first.")
+
+
+class RepairOptions(RecordOptions):
+    """The options of `repair`."""
+
+    ref: str = argument("REF", help="The migration whose record is to be repaired, pack:3.")
+    remove: bool = option("--remove", help="Remove the record, even if it is in order.")
+
+
+def baseline(options: BaselineOptions) -> None:
     """Record migrations as applied without running them, for a database whose tables exist already."""
-    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
-        if (version is None) != detect:
-            given = "a version and --detect were both given" if detect else "no version was given"
+
+    def work(change: DatabaseChange) -> None:
+        version = _detect(change, options.pack_name) if options.detect else options.version
+        migrations = change.runner.baseline(options.pack_name, version)
+        change.report.announce()
+        change.refs = [migration.ref for migration in migrations]
+        for ref in change.refs:
+            change.report.write(f"  recorded {ref}, which was not run")
+
+    with Report(options) as report:
+        if (options.version is None) != options.detect:
+            given = "a version and --detect were both given" if options.detect else "no version was given"
             raise UsageProblem(f"Nothing was recorded: {given}. Give the newest version that is there already, or --detect.")
-        scope = select(database, data_dir, [pack_name], folder, changing=True)
-        for target in scope.targets:
-            change = Change(report, scope, target, "recorded", lock_timeout=lock_timeout, backup=not no_backup)
-            with report.database(target.path) as entry, change.made(entry) as runner:
-                if detect:
-                    entry.announce()
-                    found = runner.detect(pack_name)
-                    entry.detected(found)
-                    if found.version and runner.plan_baseline(pack_name, found.version):
-                        question = f"recording {pack_name} up to {found.equal[0]}, without running anything, in"
-                        change.ask(entry, question, lambda: "The schema was compared; what migrations do to rows was not", yes=yes)
-                    version = found.version or None  # what is unclear is said by the library
-                migrations = runner.baseline(pack_name, version)
-                entry.announce()
-                change.refs = [migration.ref for migration in migrations]
-                for ref in change.refs:
-                    report.say(f"  recorded {ref}, which was not run")
-            if change.stop.asked():
-                break
+        selection = select(options, [options.pack_name], changing=True)
+        change_databases(report, selection, selection.targets, _settings(options, verb="recorded"), work)
 
 
-@_repair.command("repair")
-def repair(
-    ref: Annotated[str, typer.Argument(metavar="REF", help="The migration whose record is to be repaired, pack:3.")],
-    remove: Annotated[bool, typer.Option("--remove", help="Remove the record, even if it is in order.")] = False,
-    database: DatabaseOption = None,
-    data_dir: DataDirOption = None,
-    folder: DirOption = None,
-    yes: YesOption = False,
-    no_backup: NoBackupOption = False,
-    lock_timeout: LockTimeoutOption = 30.0,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+def repair(options: RepairOptions) -> None:
     """Accept an edited migration, or remove a record that nothing belongs to any more. Asks first."""
-    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
-        parts = split_ref(ref)
-        if parts is None:
-            raise UnknownTarget(ref, "a target looks like pack:3 or pack:003_words", "`homie migrations status` shows them all.")
-        # The pack itself may be gone, so it does not say which databases are meant; the records do.
-        scope = select(database, data_dir, [parts[0]] if folder is not None else None, folder, changing=True)
-        installed = scope.collected is not None and parts[0] in {each.pack.name for each in scope.collected.packs}
-        if not installed and len(scope.targets) > 1:
-            raise UsageProblem(
-                f"Nothing was repaired: the pack {parts[0]} is not installed, so its database must be named with --database PATH."
-            )
-        for target in targets_of(ref, scope):
-            change = Change(report, scope, target, lock_timeout=lock_timeout, backup=not no_backup)
-            with report.database(target.path) as entry, change.made(entry) as runner:
-                planned = runner.plan_repair(ref, remove=remove)
-                entry.announce()
-                entry.to_repair(planned)
-                change.ask(entry, "repairing this record in", lambda planned=planned: repair_in_words(planned), yes=yes)  # type: ignore[misc]
-                entry.repaired(runner.repair(ref, remove=remove), runner)
-            if change.stop.asked():
-                break
+
+    def work(change: DatabaseChange) -> None:
+        planned = change.runner.plan_repair(options.ref, remove=options.remove)
+        change.report.announce()
+        _report_planned_repair(change.report, planned)
+        change.ask("repairing this record in", lambda: repair_in_words(planned))
+        _report_repair(change.report, change.runner.repair(options.ref, remove=options.remove), change.runner)
+
+    with Report(options) as report:
+        selection = _select_for_repair(options)
+        change_databases(report, selection, selection.targets_of(options.ref), _settings(options), work)
+
+
+def _settings(options: RecordOptions, *, verb: str = "") -> ChangeSettings:
+    return ChangeSettings(verb=verb, lock_timeout=options.lock_timeout, backup=not options.no_backup, yes=options.yes)
+
+
+def _detect(change: DatabaseChange, pack_name: str) -> int | None:
+    """Return the version that was found, after a question; None if no version, or more than one, fits."""
+    change.report.announce()
+    found = change.runner.detect(pack_name)
+    _report_detected(change.report, found)
+    if found.version and change.runner.plan_baseline(pack_name, found.version):
+        action = f"recording {pack_name} up to {found.equal[0]}, without running anything, in"
+        change.ask(action, lambda: "The schema was compared; what migrations do to rows was not")
+    return found.version or None  # the runner explains why nothing can be recorded
+
+
+def _select_for_repair(options: RepairOptions) -> Selection:
+    parts = split_ref(options.ref)
+    if parts is None:
+        raise UnknownTarget(
+            options.ref, "a target looks like pack:3 or pack:003_words", "`homie migrations status` shows them all."
+        )
+    pack_name = parts[0]
+    # The pack itself may be gone, so it does not say which databases are meant; the records do.
+    selection = select(options, [pack_name] if options.folder is not None else None, changing=True)
+    installed = selection.collected is not None and pack_name in {each.pack.name for each in selection.collected.packs}
+    if not installed and len(selection.targets) > 1:
+        raise UsageProblem(
+            f"Nothing was repaired: the pack {pack_name} is not installed, so its database must be named with --database PATH."
+        )
+    return selection
+
+
+def _report_detected(report: DatabaseReport, found: Detected) -> None:
+    report.add({"detected": changes.detected(found)})
+    if found.version:
+        report.write(f"  {found.equal[0]}: what it makes, with all before it, is what is there")
+    if found.above is not None:
+        report.write(f"  {found.above.ref}: not there yet, because {'; '.join(found.above.differences)}")
+
+
+def _report_planned_repair(report: DatabaseReport, planned: Repair) -> None:
+    report.add(changes.repair(planned))
+    report.write(f"  before: {record_in_words(planned.before)}")
+    report.write(f"  after:  {record_in_words(planned.after) if planned.after else 'no record'}")
+
+
+def _report_repair(report: DatabaseReport, done: Repair, runner: MigrationRunner) -> None:
+    report.add({"snapshot": str(runner.snapshot) if runner.snapshot else None})
+    report.write(f"  {'accepted' if done.after else 'removed the record of'} {done.before.ref}")
+    report.snapshot_before(runner)

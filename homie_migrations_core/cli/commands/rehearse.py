@@ -1,82 +1,123 @@
-"""The command that tries a plan on a copy: rehearse."""
+"""`rehearse`, and what `--rehearse` of other commands does: try a plan on a throw-away copy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-import typer
-
+from homie_migrations_core.cli import output
+from homie_migrations_core.cli.changes import stoppable
+from homie_migrations_core.cli.documents import inspection
 from homie_migrations_core.cli.options import (
-    DatabaseOption,
-    DataDirOption,
-    DirOption,
-    JsonOption,
-    LockTimeoutOption,
-    PackOption,
-    QuietOption,
-    VerboseOption,
+    DatabaseOptions,
+    LockOptions,
+    OutputOptions,
+    PackOptions,
+    PlanOptions,
+    TransactionOptions,
+    option,
 )
-from homie_migrations_core.cli.output import Report, Steps
-from homie_migrations_core.cli.signals import SignalStop, stop_on_signals
-from homie_migrations_core.cli.targets import Scope, select, targets_of
+from homie_migrations_core.cli.progress import RunProgress
+from homie_migrations_core.cli.report import DatabaseReport, Report
+from homie_migrations_core.cli.targets import Selection, Target, select
+from homie_migrations_core.cli.wording import counted, losses_in_words, rows_in_words, seconds_in_words
+from homie_migrations_core.packs.naming import size_in_words
 from homie_migrations_core.progress import hearing_phases
 from homie_migrations_core.runner import MigrationRunner
 
 if TYPE_CHECKING:
-    from homie_migrations_core.running.rehearsal import Rehearsal
-
-_rehearse = typer.Typer(add_completion=False)
-commands = {"rehearse": _rehearse}
+    from homie_migrations_core.running.rehearsal import Rehearsal, RehearsedStep
 
 
-@_rehearse.command("rehearse")
-def rehearse(
-    database: DatabaseOption = None,
-    data_dir: DataDirOption = None,
-    pack: PackOption = None,
-    folder: DirOption = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="REF", help="Stop at this migration, pack:3.")] = None,
-    all_or_nothing: Annotated[bool, typer.Option("--all-or-nothing", help="One transaction for each database.")] = False,
-    allow_late: Annotated[bool, typer.Option("--allow-late", help="Also apply what comes late.")] = False,
-    sql: Annotated[bool, typer.Option("--sql", help="Show each statement as it was executed.")] = False,
-    lock_timeout: LockTimeoutOption = 30.0,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
-    """Run the plan on a throw-away copy of the real data, and say what happens. Changes nothing."""
-    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
-        scope = select(database, data_dir, pack, folder)
-        report.broken(scope.broken)
-        narrowed = Scope(targets_of(to, scope), scope.collected, scope.broken)
-        show_rehearsal(
+class RehearseCommandOptions(PlanOptions, TransactionOptions, DatabaseOptions, PackOptions, LockOptions, OutputOptions):
+    """The options of `rehearse`."""
+
+    sql: bool = option("--sql", help="Show each statement as it was executed.")
+
+
+def rehearse(options: RehearseCommandOptions) -> None:
+    """Run the plan on a throw-away copy of the real data, and report what happens. Changes nothing."""
+    with Report(options) as report:
+        selection = select(options, options.pack)
+        report.broken(selection.broken)
+        report_rehearsals(
             report,
-            narrowed,
-            lambda runner: runner.rehearse(to=to, all_or_nothing=all_or_nothing, allow_late=allow_late),
-            lock_timeout=lock_timeout,
-            sql=sql,
+            selection,
+            selection.targets_of(options.to),
+            lambda runner: runner.rehearse(to=options.to, all_or_nothing=options.all_or_nothing, allow_late=options.allow_late),
+            lock_timeout=options.lock_timeout,
+            sql=options.sql,
         )
 
 
-def show_rehearsal(
-    report: Report, scope: Scope, rehearsed: Callable[[MigrationRunner], Rehearsal], *, lock_timeout: float, sql: bool = False
+def report_rehearsals(
+    report: Report,
+    selection: Selection,
+    targets: Iterable[Target],
+    rehearsal_of: Callable[[MigrationRunner], Rehearsal],
+    *,
+    lock_timeout: float,
+    sql: bool = False,
 ) -> None:
-    """What `rehearsed` finds out about each database was said, and signals stop it."""
-    for target in scope.targets:
-        stop = SignalStop()
-        with report.database(target.path) as entry, stop_on_signals(stop):
-            steps = Steps(report, entry, silent=True)
-            runner = target.runner(scope, lock_timeout=lock_timeout, should_stop=stop, observers=[steps])
+    """Rehearse on each database, and report what happened. After a signal no further database is begun."""
+    for target in targets:
+        with report.database(target.path) as database, stoppable(report) as stop:
+            progress = RunProgress(database, bar_only=True)
+            runner = target.runner(selection, lock_timeout=lock_timeout, should_stop=stop, observers=[progress])
             try:
-                with hearing_phases(steps.phase):
-                    found = rehearsed(runner)
+                with hearing_phases(progress.phase):
+                    found = rehearsal_of(runner)
             finally:
-                steps.over()
-                if stop.asked():
-                    report.exit_with(stop.exit_code)
-            entry.rehearsal(found, sql=sql)
+                progress.close()
+            _report_rehearsal(database, found, sql=sql)
             report.broken(runner.broken())
-            entry.status(runner.status(), shown=False)
+            database.add_status(runner.status())
         if stop.asked():
             break
+
+
+def _report_rehearsal(report: DatabaseReport, found: Rehearsal, *, sql: bool) -> None:
+    report.add(inspection.rehearsal(found))
+    if not found.plan.steps:
+        report.write(f"{found.path}: nothing to do")
+    else:
+        copied = f"a copy of {size_in_words(found.size)}, made in {found.seconds_to_copy:.1f} s" if found.size else "a new database"
+        report.write(f"{found.path}: {counted(len(found.plan.steps), 'step')}, rehearsed on {copied}; the database was only read")
+    for number, step in enumerate(found.steps, start=1):
+        action = "apply" if step.direction == "apply" else "roll back"
+        report.write(f"  {number}. {action} {step.ref}: {seconds_in_words(step.seconds)}")
+        _write_step(report, step, sql=sql)
+    if found.error is not None:
+        number, total = len(found.steps) + 1, len(found.plan.steps)
+        report.write(f"  {number}. {found.error.ref}: would fail")
+        report.document["error"] = report.whole.would_fail(found.error)
+        if total > number:
+            report.write(f"  {counted(total - number, 'step')} after it would not be reached")
+    if found.steps or found.error is not None:
+        _write_outcome(report, found)
+    report.whole.left_out(found.plan.left_out)
+
+
+def _write_step(report: DatabaseReport, step: RehearsedStep, *, sql: bool) -> None:
+    if sql:
+        for statement in step.statements:
+            report.write("\n".join(f"       {line}" for line in f"{statement.rstrip(';')};".splitlines()))
+        if step.statements_left_out:
+            report.write(f"       and {counted(step.statements_left_out, 'statement')} more")
+    for change in step.schema:
+        report.write(f"     {change.in_words()}")
+    for count in step.rows:
+        report.write(f"     {rows_in_words(count)}")
+    for warning in step.warnings:
+        output.write_error(f"Warning: {warning}")
+
+
+def _write_outcome(report: DatabaseReport, found: Rehearsal) -> None:
+    """Write what holds for all the steps together."""
+    if found.losses:
+        report.write(f"  {losses_in_words(found.losses)}")
+    for finding in found.findings:
+        report.write(f"  found in the database, whatever the steps did: {finding}")
+    if not found.findings and found.error is None:
+        report.write("  integrity and foreign keys: in order")
+    report.write(f"  disk space needed meanwhile: {size_in_words(found.disk_needed)}")

@@ -1,126 +1,144 @@
-"""The commands about snapshots: backup, backups, restore."""
+"""`backup`, `backups` and `restore`: take, list and restore snapshots."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from homie_migrations_core.cli.changing import Change
+from homie_migrations_core.cli.changes import ChangeSettings, DatabaseChange, change_databases
+from homie_migrations_core.cli.documents import snapshots as documents
 from homie_migrations_core.cli.options import (
-    DatabaseOption,
-    DataDirOption,
-    DirOption,
-    JsonOption,
-    LockTimeoutOption,
-    NoBackupOption,
-    PackOption,
-    QuietOption,
-    VerboseOption,
-    YesOption,
+    BackupOptions,
+    ConfirmationOptions,
+    DatabaseOptions,
+    LockOptions,
+    OutputOptions,
+    PackOptions,
+    argument,
 )
-from homie_migrations_core.cli.output import Report
-from homie_migrations_core.cli.targets import Target, select
-from homie_migrations_core.cli.wording import restoring_in_words
+from homie_migrations_core.cli.report import DatabaseReport, Report
+from homie_migrations_core.cli.targets import Selection, Target, select
+from homie_migrations_core.cli.wording import counted, restoring_in_words, snapshot_time_in_words
 from homie_migrations_core.errors import UsageProblem
-from homie_migrations_core.packs.naming import is_snapshot_of
+from homie_migrations_core.model import Restored, Snapshot
+from homie_migrations_core.packs.naming import is_snapshot_of, size_in_words
 
-_backup, _backups, _restore = (typer.Typer(add_completion=False) for _ in range(3))
-commands = {"backup": _backup, "backups": _backups, "restore": _restore}
+_KINDS = {"automatic": "automatic", "by_hand": "by hand", "begun": "by a run that was killed before it changed anything"}
 
 
-@_backup.command("backup")
-def backup(
-    database: DatabaseOption = None,
-    data_dir: DataDirOption = None,
-    pack: PackOption = None,
-    folder: DirOption = None,
-    lock_timeout: LockTimeoutOption = 30.0,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+class BackupsOptions(DatabaseOptions, PackOptions, OutputOptions):
+    """The options of `backups`."""
+
+
+class BackupCommandOptions(DatabaseOptions, PackOptions, LockOptions, OutputOptions):
+    """The options of `backup`."""
+
+
+class RestoreOptions(DatabaseOptions, PackOptions, ConfirmationOptions, BackupOptions, LockOptions, OutputOptions):
+    """The options of `restore`."""
+
+    file: str = argument("FILE", help="A snapshot: its path, or its name in the folder `backups`.")
+
+
+def backup(options: BackupCommandOptions) -> None:
     """Take a checked snapshot, which is never pruned, into the folder `backups` beside each database."""
-    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
-        scope = select(database, data_dir, pack, folder, changing=True)
-        named = bool(database or pack)
-        for target in scope.targets:
-            if not named and not os.path.exists(target.path):  # no program has made it yet, so nothing can be lost
-                report.say(f"{target.path}: there is no database yet")
-                continue
-            change = Change(report, scope, target, lock_timeout=lock_timeout)
-            with report.database(target.path) as entry, change.made(entry) as runner:
-                entry.taken(runner.backup())
-            if change.stop.asked():
-                break
+
+    def work(change: DatabaseChange) -> None:
+        _report_backup(change.report, change.runner.backup())
+
+    with Report(options) as report:
+        selection = select(options, options.pack, changing=True)
+        settings = ChangeSettings(lock_timeout=options.lock_timeout)
+        targets = []
+        for target in selection.targets:
+            if options.database or options.pack or os.path.exists(target.path):
+                targets.append(target)
+            else:  # no program has made it yet, so nothing can be lost
+                report.write(f"{target.path}: there is no database yet")
+        change_databases(report, selection, targets, settings, work)
 
 
-@_backups.command("backups")
-def backups(
-    database: DatabaseOption = None,
-    data_dir: DataDirOption = None,
-    pack: PackOption = None,
-    folder: DirOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+def backups(options: BackupsOptions) -> None:
     """List the snapshots of each database, the newest first. Opens none of them, and no database."""
-    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
-        scope = select(database, data_dir, pack, folder)
-        for target in scope.targets:
-            with report.database(target.path) as entry:
-                entry.snapshots(target.runner(scope, lock_timeout=0.0).backups())
+    with Report(options) as report:
+        selection = select(options, options.pack)
+        for target in selection.targets:
+            with report.database(target.path) as database:
+                _report_snapshots(database, target.runner(selection, lock_timeout=0.0).backups())
 
 
-@_restore.command("restore")
-def restore(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A snapshot: its path, or its name in the folder `backups`.")],
-    database: DatabaseOption = None,
-    data_dir: DataDirOption = None,
-    pack: PackOption = None,
-    folder: DirOption = None,
-    yes: YesOption = False,
-    no_backup: NoBackupOption = False,
-    lock_timeout: LockTimeoutOption = 30.0,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
-    """Put a snapshot back, while other programs may have the database open. Asks first."""
-    with Report(as_json=as_json, quiet=quiet, verbose=verbose) as report:
-        scope = select(database, data_dir, pack, folder, changing=True)
-        target, snapshot = _meant(file, scope.targets)
-        change = Change(report, scope, target, lock_timeout=lock_timeout, backup=not no_backup, makes=True)
-        with report.database(target.path) as entry, change.made(entry) as runner:
-            if not yes:
-                preview = runner.preview_restore(snapshot)
-                change.ask(entry, f"putting back {snapshot} into", lambda: restoring_in_words(preview), yes=yes)
-            entry.restored(runner.restore(snapshot))
+def restore(options: RestoreOptions) -> None:
+    """Restore a snapshot, while other programs may have the database open. Asks first."""
+    with Report(options) as report:
+        selection = select(options, options.pack, changing=True)
+        target, snapshot = _target_and_snapshot(options.file, selection)
+
+        def work(change: DatabaseChange) -> None:
+            if not options.yes:
+                preview = change.runner.preview_restore(snapshot)
+                change.ask(f"restoring {snapshot} into", lambda: restoring_in_words(preview))
+            _report_restored(change.report, change.runner.restore(snapshot))
+
+        settings = ChangeSettings(lock_timeout=options.lock_timeout, backup=not options.no_backup, yes=options.yes, creates=True)
+        change_databases(report, selection, [target], settings, work)
 
 
-def _meant(file: str, targets: tuple[Target, ...]) -> tuple[Target, Path]:
-    """The database that a snapshot is for, and where the snapshot is."""
-    given = Path(os.path.abspath(file))
+def _target_and_snapshot(file: str, selection: Selection) -> tuple[Target, Path]:
+    """Return the database that a snapshot is for, and the path of the snapshot."""
     if not file or "\0" in file:
-        raise UsageProblem("Nothing was put back: no file was named. Give the path of a snapshot.")
+        raise UsageProblem("Nothing was restored: no file was named. Give the path of a snapshot.")
+    given = _snapshot_path(file, selection.targets)
+    if len(selection.targets) == 1:
+        return selection.targets[0], given
+    beside = [each for each in selection.targets if os.path.exists(each.path) and _backups_folder(each.path) == given.parent]
+    candidates = [
+        each for each in beside or selection.targets if is_snapshot_of(os.path.basename(os.path.realpath(each.path)), given.name)
+    ]
+    if len(candidates) != 1:
+        raise UsageProblem(
+            f"Nothing was restored: it is not clear which database {given.name} is for. Name it with --database PATH."
+        )
+    return candidates[0], given
+
+
+def _snapshot_path(file: str, targets: Sequence[Target]) -> Path:
+    """Return the path of a snapshot. A bare name that is not here is looked for in the `backups` folders of the databases."""
+    given = Path(os.path.abspath(file))
     if not os.path.exists(given) and os.path.basename(file) == file:
-        found = [path for target in targets if os.path.exists(path := _folder_beside(target.path) / file)]
-        given = found[0] if found else given
-    if len(targets) == 1:
-        target = targets[0]
-    else:
-        own = [each for each in targets if os.path.exists(each.path) and _folder_beside(each.path) == given.parent]
-        own = [each for each in own or targets if is_snapshot_of(os.path.basename(os.path.realpath(each.path)), given.name)]
-        if len(own) != 1:
-            raise UsageProblem(
-                f"Nothing was put back: it is not clear which database {given.name} is for. Name it with --database PATH."
-            )
-        target = own[0]
-    return target, given
+        found = [path for target in targets if os.path.exists(path := _backups_folder(target.path) / file)]
+        return found[0] if found else given
+    return given
 
 
-def _folder_beside(path: Path) -> Path:
+def _backups_folder(path: Path) -> Path:
     return Path(os.path.realpath(path)).parent / "backups"
+
+
+def _report_backup(report: DatabaseReport, snapshot: Path) -> None:
+    report.announce()
+    report.add({"snapshot": str(snapshot)})
+    report.write(f"  snapshot: {snapshot} ({size_in_words(os.path.getsize(snapshot))})")
+
+
+def _report_snapshots(report: DatabaseReport, found: Sequence[Snapshot]) -> None:
+    report.add(documents.snapshots(found))
+    folder = f" in {found[0].path.parent}" if found else ""
+    report.write(f"{report.path}: {counted(len(found), 'snapshot')}{folder}")
+    rows = [
+        (snapshot_time_in_words(each.taken_at), size_in_words(each.size), each.applied, _KINDS[each.kind], each.path.name)
+        for each in found
+    ]
+    report.table("  ", ("taken at", "size", "applied then", "taken", "file"), rows)
+
+
+def _report_restored(report: DatabaseReport, found: Restored) -> None:
+    report.announce()
+    report.add(documents.restored(found))
+    report.write(f"  restored {found.source}")
+    for ref in found.pending_again:
+        report.write(f"  pending again: {ref}")
+    for ref in found.applied_again:
+        report.write(f"  applied again: {ref}")
+    if found.snapshot:
+        report.write(f"  snapshot of the state before: {found.snapshot}")

@@ -1,0 +1,151 @@
+"""
+Changing databases, one after the other: what is announced, who is asked, how it ended, and how signals stop it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from homie_migrations_core.cli.output import confirm, somebody_to_ask
+from homie_migrations_core.cli.progress import RunProgress
+from homie_migrations_core.cli.report import DatabaseReport, Report
+from homie_migrations_core.cli.signals import SignalStop, stop_on_signals
+from homie_migrations_core.cli.targets import Selection, Target
+from homie_migrations_core.cli.wording import losses_in_words
+from homie_migrations_core.errors import LockTimeout, RehearsalFailed, RunStopped
+from homie_migrations_core.model import Plan
+from homie_migrations_core.progress import hearing_phases
+from homie_migrations_core.runner import MigrationRunner
+from homie_migrations_core.stopping import Stopped
+
+if TYPE_CHECKING:
+    from homie_migrations_core.running.rehearsal import Rehearsal
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeSettings:
+    """How a command changes databases."""
+
+    verb: str = ""
+    """What it does to migrations (applied, rolled_back, redone, recorded); empty if it does something else."""
+    lock_timeout: float
+    backup: bool = True
+    creates: bool = False
+    """Whether it makes a database that does not exist."""
+    yes: bool = False
+    """Whether every question is answered with yes."""
+
+
+@contextlib.contextmanager
+def stoppable(report: Report) -> Iterator[SignalStop]:
+    """Let signals ask for a stop, inside the context; the command then ends with their exit code."""
+    stop = SignalStop()
+    with stop_on_signals(stop):
+        try:
+            yield stop
+        finally:
+            if stop.asked():
+                report.exit_with(stop.exit_code)
+
+
+def change_databases(
+    report: Report,
+    selection: Selection,
+    targets: Iterable[Target],
+    settings: ChangeSettings,
+    work: Callable[[DatabaseChange], None],
+) -> None:
+    """Do `work` on each database, and report it. After a signal no further database is begun."""
+    for target in targets:
+        with report.database(target.path) as database, stoppable(report) as stop:
+            progress = RunProgress(database)
+            runner = target.runner(
+                selection, lock_timeout=settings.lock_timeout, backup=settings.backup, should_stop=stop, observers=[progress]
+            )
+            database.about_to_change(target.path, target.origin, creates=settings.creates)
+            DatabaseChange(database, runner, progress, stop, settings).carry_out(work)
+        if stop.asked():
+            break
+
+
+class DatabaseChange:
+    """A command's work on one database."""
+
+    def __init__(
+        self, report: DatabaseReport, runner: MigrationRunner, progress: RunProgress, stop: SignalStop, settings: ChangeSettings
+    ) -> None:
+        self.report, self.runner = report, runner
+        self._progress, self._stop, self._settings = progress, stop, settings
+        self.refs: list[str] = []
+        """What was done, where no step of a run reports it."""
+
+    def carry_out(self, work: Callable[[DatabaseChange], None]) -> None:
+        """Do the work, and report how it ended."""
+        completed = readable = False
+        with hearing_phases(self._progress.phase):
+            try:
+                work(self)
+                completed = readable = True
+            except (RunStopped, LockTimeout):
+                raise
+            except Exception:
+                readable = True
+                raise
+            finally:
+                self._progress.close()
+                if self._settings.verb:
+                    refs = list(dict.fromkeys([*self._progress.finished, *self.refs]))
+                    self.report.changed(self._settings.verb, refs, self.runner, completed=completed)
+                if readable:  # else it would be waited for again
+                    self.report.add_status_after(self.runner)
+
+    def ask(self, action: str, explain: Callable[[], str]) -> None:
+        """
+        Ask whether to go on, unless `--yes` was given. `explain` tells what to know before; it is called only if somebody reads it.
+
+        Raises:
+            NobodyToAsk, ConfirmationDenied, RunStopped: Nobody agreed.
+        """
+        if self._settings.yes:
+            return
+        question = f"{action} {self.report.path}"
+        somebody_to_ask(question)
+        self.report.announce()
+        note = explain()
+        self._stop.raising = True  # a prompt waits for ever, and nothing is at work that a signal could tear
+        try:
+            snapshot = "a snapshot is taken first" if self._settings.backup else "no snapshot is taken"
+            confirm(question, f"{note}; {snapshot}.")
+        except Stopped as stopped:
+            raise RunStopped(str(self.report.path)) from stopped
+        finally:
+            self._stop.raising = False
+
+    def ask_about(self, action: str, plan: Plan, rehearse: Callable[[], Rehearsal]) -> None:
+        """
+        Ask whether to carry out a plan that rolls something back; a rehearsal counts what would be lost.
+
+        Raises:
+            NobodyToAsk, ConfirmationDenied, RunStopped: Nobody agreed.
+            MigrationFailed: The rehearsal shows that the plan would fail. Nothing was changed.
+        """
+
+        def explain() -> str:
+            self._progress.bar_only = True
+            try:
+                rehearsal = rehearse()
+            except RehearsalFailed as error:
+                return f"Data in the tables and columns that they made may be lost: it could not be counted ({error.found})"
+            finally:
+                self._progress.bar_only = False
+                self._progress.close()
+            if rehearsal.error is not None:
+                raise rehearsal.error
+            return losses_in_words(rehearsal.losses)
+
+        if plan.steps:
+            refs = ", ".join(dict.fromkeys(step.ref for step in plan.steps))
+            self.ask(f"{action} {refs} in", explain)

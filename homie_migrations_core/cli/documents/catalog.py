@@ -1,0 +1,27 @@
+"""
+Which command adds which fields to the document. Fields are absent where an error came first.
+"""
+
+from __future__ import annotations
+
+from homie_migrations_core.cli.documents import changes, inspection, snapshots
+
+# command → what it may add to each database
+DATABASE_FIELDS: dict[str, tuple[type, ...]] = {
+    "plan": (changes.PlanFields,),
+    "apply": (changes.ApplyFields,),
+    "rehearse": (inspection.RehearsalFields,),
+    "rollback": (changes.RollbackFields, inspection.RehearsalFields),
+    "redo": (changes.RedoFields,),
+    "reset": (changes.RollbackFields, inspection.RehearsalFields),
+    "baseline": (changes.BaselineFields,),
+    "repair": (changes.RepairFields,),
+    "validate": (inspection.ValidateFields,),
+    "history": (changes.HistoryFields,),
+    "schema": (inspection.SchemaFields,),
+    "backup": (snapshots.BackupFields,),
+    "backups": (snapshots.BackupsFields,),
+    "restore": (snapshots.RestoreFields,),
+}
+# command → what it may add to the document itself
+DOCUMENT_FIELDS: dict[str, tuple[type, ...]] = {"packs": (inspection.PacksFields,), "check": (inspection.CheckFields,)}

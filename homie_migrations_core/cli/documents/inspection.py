@@ -1,0 +1,243 @@
+"""
+What validate, check, packs, schema and rehearse add to the document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict
+
+from homie_migrations_core.model import Direction, Finding, Pack, RowCount
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from homie_migrations_core.authoring.check import Checked
+    from homie_migrations_core.running.rehearsal import Rehearsal
+    from homie_migrations_core.sqlite.schema_comparison import Difference
+    from homie_migrations_core.sqlite.schema_objects import SchemaObject
+
+
+class FindingFields(TypedDict):
+    """One finding; `accepted` is the reason its author gave for accepting it."""
+
+    code: str
+    subject: str
+    pack: str | None
+    message: str
+    advice: str
+    accepted: str | None
+
+
+class ValidateFields(TypedDict):
+    """What `validate` adds to a database."""
+
+    findings: list[FindingFields]
+
+
+class CheckedPack(TypedDict):
+    """What a check found in one pack."""
+
+    name: str
+    migrations: list[str]
+    findings: list[FindingFields]
+    notes: list[str]
+
+
+class CheckFields(TypedDict):
+    """What `check` adds to the document."""
+
+    packs: list[CheckedPack]
+
+
+class InstalledPack(TypedDict):
+    """One installed pack; `migrations` is their number."""
+
+    name: str
+    distribution: str | None
+    distribution_version: str | None
+    database: str
+    migrations: int
+    latest_version: int
+
+
+class PacksFields(TypedDict):
+    """What `packs` adds to the document."""
+
+    packs: list[InstalledPack]
+
+
+class SchemaObjectFields(TypedDict):
+    """One table, index, view or trigger."""
+
+    kind: str
+    name: str
+    table: str
+    sql: str
+
+
+class SchemaFields(TypedDict):
+    """What `schema` adds to a database."""
+
+    schema: list[SchemaObjectFields]
+    diagram: NotRequired[str]
+
+
+def finding(found: Finding) -> FindingFields:
+    """Return a finding as JSON has it."""
+    return {
+        "code": found.code,
+        "subject": found.subject,
+        "pack": found.pack,
+        "message": found.message,
+        "advice": found.advice,
+        "accepted": found.accepted,
+    }
+
+
+def findings(found: Sequence[Finding]) -> ValidateFields:
+    """Return the findings about a database as JSON has them."""
+    return {"findings": [finding(each) for each in found]}
+
+
+def checked_pack(found: Checked) -> CheckedPack:
+    """Return what a check found in a pack as JSON has it."""
+    return {
+        "name": found.pack,
+        "migrations": list(found.migrations),
+        "findings": [finding(each) for each in found.findings],
+        "notes": list(found.notes),
+    }
+
+
+def installed_packs(found: Sequence[Pack]) -> PacksFields:
+    """Return the installed packs as JSON has them."""
+    return {
+        "packs": [
+            {
+                "name": pack.name,
+                "distribution": pack.distribution,
+                "distribution_version": pack.distribution_version,
+                "database": pack.database,
+                "migrations": len(pack.migrations),
+                "latest_version": pack.latest.version,
+            }
+            for pack in found
+        ]
+    }
+
+
+def schema(objects: Sequence[SchemaObject], diagram: str | None) -> SchemaFields:
+    """Return a schema as JSON has it."""
+    fields: SchemaFields = {
+        "schema": [{"kind": each.kind, "name": each.name, "table": each.table, "sql": each.sql} for each in objects]
+    }
+    if diagram is not None:
+        fields["diagram"] = diagram
+    return fields
+
+
+class Rows(TypedDict):
+    """The number of a table's rows before and after; null where there is no such table."""
+
+    table: str
+    before: int | None
+    after: int | None
+
+
+class SchemaChange(TypedDict):
+    """One difference between two schemas."""
+
+    change: str
+    kind: str
+    table: str
+    name: str
+    before: str | None
+    after: str | None
+
+
+class LostData(TypedDict):
+    """Rows of a table, or values of one of its columns, that would be gone."""
+
+    table: str
+    column: str | None
+    count: int
+
+
+class RehearsedStepFields(TypedDict):
+    """What one step did to the copy."""
+
+    ref: str
+    direction: Direction
+    seconds: float
+    statements: list[str]
+    statements_left_out: int
+    rows: list[Rows]
+    schema: list[SchemaChange]
+    warnings: list[str]
+
+
+class RehearsalDocument(TypedDict):
+    """What a run would do. Sizes are in bytes."""
+
+    steps: list[RehearsedStepFields]
+    would_fail: str | None
+    schema: list[SchemaChange]
+    losses: list[LostData]
+    findings: list[str]
+    size: int
+    disk_needed: int
+    seconds_to_copy: float
+
+
+class RehearsalFields(TypedDict):
+    """What `rehearse`, and `--rehearse` of other commands, add to a database."""
+
+    rehearsal: RehearsalDocument
+
+
+def rows(found: Sequence[RowCount]) -> list[Rows]:
+    """Return numbers of rows as JSON has them."""
+    return [{"table": each.table, "before": each.before, "after": each.after} for each in found]
+
+
+def rehearsal(found: Rehearsal) -> RehearsalFields:
+    """Return a rehearsal as JSON has it."""
+    steps: list[RehearsedStepFields] = [
+        {
+            "ref": step.ref,
+            "direction": step.direction,
+            "seconds": round(step.seconds, 6),
+            "statements": list(step.statements),
+            "statements_left_out": step.statements_left_out,
+            "rows": rows(step.rows),
+            "schema": _schema_changes(step.schema),
+            "warnings": list(step.warnings),
+        }
+        for step in found.steps
+    ]
+    return {
+        "rehearsal": {
+            "steps": steps,
+            "would_fail": found.error.ref if found.error is not None else None,
+            "schema": _schema_changes(found.schema),
+            "losses": [{"table": each.table, "column": each.column, "count": each.count} for each in found.losses],
+            "findings": list(found.findings),
+            "size": found.size,
+            "disk_needed": found.disk_needed,
+            "seconds_to_copy": round(found.seconds_to_copy, 6),
+        }
+    }
+
+
+def _schema_changes(differences: Sequence[Difference]) -> list[SchemaChange]:
+    return [
+        {
+            "change": each.change,
+            "kind": each.kind,
+            "table": each.table,
+            "name": each.name,
+            "before": each.before,
+            "after": each.after,
+        }
+        for each in differences
+    ]

@@ -1,0 +1,216 @@
+"""
+What one command reports: lines for people, or one JSON document, and the exit code at the end.
+
+`Report` is about the whole command, `DatabaseReport` about one of its databases. Each command writes its own lines and adds
+its own fields to the document; here is what they share.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from homie_migrations_core.broken import BrokenPack
+from homie_migrations_core.cli import output
+from homie_migrations_core.cli.documents import common
+from homie_migrations_core.cli.options import OutputOptions
+from homie_migrations_core.cli.tables import show_table
+from homie_migrations_core.errors import HomieMigrationsError
+from homie_migrations_core.model import DatabaseStatus, LeftOut
+from homie_migrations_core.runner import MigrationRunner
+
+_STRONGEST_FIRST = (143, 130, 2, 1, 4, 3)
+_INFINITIVES = {"applied": "apply", "rolled_back": "roll back", "redone": "redo", "recorded": "record"}
+
+
+class Report:
+    """What one command reports. A context manager that ends the process with the command's exit code."""
+
+    def __init__(self, options: OutputOptions) -> None:
+        self.as_json, self._verbose = options.as_json, options.verbose
+        self.for_people = not (options.as_json or options.quiet)
+        self.document: common.Document = {"databases": [], "broken": [], "error": None}
+        self._codes: set[int] = set()
+        self._in_document: set[tuple[str | None, str | None, str]] = set()
+        self._written: set[tuple[str | None, str | None, str]] = set()
+        self._around = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self._around.enter_context(output.log_on_stderr(verbose=self._verbose))
+        if self.as_json:  # what a migration or a plugin prints is no part of the document
+            self._around.enter_context(output.child_stdout_to_stderr())
+            self._around.enter_context(output.stdout_to_stderr())
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, where: TracebackType | None) -> None:
+        self._around.close()
+        if isinstance(problem, Exception):
+            self.failed(problem)
+        elif isinstance(problem, KeyboardInterrupt):
+            self._codes.add(130)
+            self.document["error"] = {"code": "run_stopped", "message": "Stopped."}
+            output.write_error("Stopped.")
+        elif problem is not None:
+            return
+        if self.as_json:
+            output.write_json(self.document)
+        code = next((code for code in _STRONGEST_FIRST if code in self._codes), 0)
+        raise SystemExit(code) from problem
+
+    def exit_with(self, code: int) -> None:
+        """End the command with this code, unless a stronger one comes."""
+        self._codes.add(code)
+
+    def failed(self, problem: Exception) -> common.Problem:
+        """Report an error that ended the command or its work on one database, and return it as JSON has it."""
+        code, exit_code = (problem.code, problem.exit_code) if isinstance(problem, HomieMigrationsError) else ("unexpected", 1)
+        self._codes.add(exit_code)
+        output.error(problem, verbose=self._verbose)
+        return self._first_error({"code": code, "message": output.error_message(problem)})
+
+    def would_fail(self, problem: HomieMigrationsError) -> common.Problem:
+        """Report what would fail according to a rehearsal, and return it as JSON has it."""
+        self._codes.add(1)
+        message = f"In a rehearsal: {problem}"
+        output.write_error(message)
+        return self._first_error({"code": problem.code, "message": message})
+
+    def _first_error(self, found: common.Problem) -> common.Problem:
+        if self.document["error"] is None:
+            self.document["error"] = found
+        return found
+
+    def write(self, text: str) -> None:
+        """Write a result for people."""
+        if self.for_people:
+            output.write_line(text)
+
+    def note(self, text: str) -> None:
+        """Write something for people that is no result."""
+        if self.for_people:
+            output.write_error(text)
+
+    def table(self, indent: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Write a table for people."""
+        if self.for_people:
+            show_table(indent, headings, rows)
+
+    def add(self, fields: Mapping[str, object]) -> None:
+        """Add a command's own fields to the document."""
+        self.document.update(fields)  # type: ignore[typeddict-item]  # `documents.catalog` says which command adds which
+
+    def broken(self, broken: Sequence[BrokenPack], *, in_document_only: bool = False) -> None:
+        """Report packs and entry points that can't be used, each once."""
+        for each in broken:
+            self._codes.add(1)
+            known = (each.pack or each.entry_point, each.distribution, each.reason)
+            if known not in self._in_document:
+                self._in_document.add(known)
+                self.document["broken"].append(common.broken_entry_point(each))
+            if not in_document_only and known not in self._written:
+                self._written.add(known)
+                source = f" of {each.distribution}" if each.distribution else ""
+                output.write_error(f"Broken: {each.label}{source}: {each.reason}")
+
+    def left_out(self, left_out: Sequence[BrokenPack | LeftOut]) -> None:
+        """Report packs that a run leaves, or would leave, as they are."""
+        for each in left_out:
+            self._codes.add(1)
+            if not any((who, reason) == (each.pack, each.reason) for who, _, reason in self._written):
+                self._written.add((each.pack, None, each.reason))
+                output.write_error(f"Left out: {each.label}: {each.reason}")
+
+    @contextlib.contextmanager
+    def database(self, path: Path) -> Iterator[DatabaseReport]:
+        """Open the report on one database. An error ends the work on this database, not the command."""
+        report = DatabaseReport(self, path)
+        self.document["databases"].append(report.document)
+        try:
+            yield report
+        except Exception as problem:
+            report.document["error"] = self.failed(problem)
+            if getattr(problem, "code", "") == "foreign_tracking_table":
+                report.document["state"] = "foreign"
+
+
+class DatabaseReport:
+    """What a command reports about one database."""
+
+    def __init__(self, report: Report, path: Path) -> None:
+        self.whole, self.path, self._heading = report, path, ""
+        self.document: common.Database = {"path": str(path), "exists": os.path.lexists(path), "state": None, "packs": []}
+
+    @property
+    def for_people(self) -> bool:
+        """Whether people read this, and not a program."""
+        return self.whole.for_people
+
+    def write(self, text: str) -> None:
+        """Write a result for people."""
+        self.whole.write(text)
+
+    def note(self, text: str) -> None:
+        """Write something for people that is no result."""
+        self.whole.note(text)
+
+    def table(self, indent: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Write a table for people."""
+        self.whole.table(indent, headings, rows)
+
+    def add(self, fields: Mapping[str, object]) -> None:
+        """Add a command's own fields to the document."""
+        self.document.update(fields)  # type: ignore[typeddict-item]  # `documents.catalog` says which command adds which
+
+    def add_status(self, found: DatabaseStatus) -> None:
+        """Add the states of the database and its packs to the document."""
+        self.document["exists"], self.document["state"] = found.exists, found.state
+        self.document["packs"] = common.pack_states(found)
+        for pack in found.packs.values():
+            if pack.state == "broken" and pack.reason:
+                self.whole.broken([BrokenPack(pack.reason, pack.name, None, None, pack.distribution)], in_document_only=True)
+
+    def add_status_after(self, runner: MigrationRunner) -> None:
+        """Add the states after a change, if a document is asked for."""
+        if not self.whole.as_json:
+            return
+        with contextlib.suppress(HomieMigrationsError):  # what stopped the change is reported already
+            self.add_status(runner.status())
+
+    def about_to_change(self, path: Path, origin: str, *, creates: bool) -> None:
+        """Prepare the line that `announce` writes: which file is changed, where its path came from, whether it is new."""
+        if not os.path.exists(path):
+            found = "a new database" if creates else "there is no database yet"
+        else:
+            found = "an existing database" if os.path.getsize(path) else "an empty database"
+        self._heading = f"{path} (from {origin}): {found}"
+
+    def announce(self) -> None:
+        """Report which file is about to be changed, once; not before it is known that it can be."""
+        if self._heading:
+            self.write(self._heading)
+        self._heading = ""
+
+    def changed(self, verb: str, refs: list[str], runner: MigrationRunner, *, completed: bool) -> None:
+        """Report what was done; `completed` if no error ended it."""
+        self.add(
+            {
+                verb: refs,
+                "snapshot": str(runner.snapshot) if runner.snapshot else None,
+                "left_out": [{"pack": each.pack, "reason": each.reason} for each in runner.left_out],
+            }
+        )
+        if completed:
+            self.announce()
+            if not refs:
+                self.write(f"  nothing to {_INFINITIVES[verb]}")
+            self.whole.left_out(runner.left_out)
+        self.snapshot_before(runner)
+
+    def snapshot_before(self, runner: MigrationRunner) -> None:
+        """Report the snapshot that was taken before the change, if there is one."""
+        if runner.snapshot:
+            self.write(f"  snapshot of the state before: {runner.snapshot}")

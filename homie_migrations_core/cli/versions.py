@@ -1,0 +1,25 @@
+"""
+The versions that `homie --version` reports. Reads metadata only; no pack is loaded.
+"""
+
+from __future__ import annotations
+
+from homie_migrations_core.packs.discovery import installed_distributions
+
+CORE = "homie-migrations-core"
+
+
+def version_lines() -> list[str]:
+    """Return a line for the core, and one for each distribution that registers an entry point, broken ones too."""
+    versions = installed_distributions()
+    core = versions.pop(CORE, None) or _own_version()
+    return [f"{CORE} {core}", *(f"{name} {version or '(unknown version)'}" for name, version in sorted(versions.items()))]
+
+
+def _own_version() -> str:
+    from importlib_metadata import PackageNotFoundError, version
+
+    try:
+        return version(CORE)
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "(unknown version)"
