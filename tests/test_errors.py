@@ -25,86 +25,79 @@ TABLE = [
         errors.UnknownPack("fiel", ["mail", "file"]),
         "unknown_pack",
         2,
-        "Nothing was done: there is no pack 'fiel'; the packs installed are file, mail. "
-        "Check the spelling, or install the distribution that brings it (`homie migrations packs` lists them).",
+        "Nothing was done: there is no pack 'fiel'; the packs installed are file, mail. Check the spelling, or install the distribution that provides it (`homie migrations packs` lists what is installed).",
     ),
     (
         errors.UnknownPack("fiel", [], where="there for this database"),
         "unknown_pack",
         2,
-        "Nothing was done: there is no pack 'fiel'; no pack is there for this database. "
-        "Check the spelling, or install the distribution that brings it (`homie migrations packs` lists them).",
+        "Nothing was done: there is no pack 'fiel'; no pack is there for this database. Check the spelling, or install the distribution that provides it (`homie migrations packs` lists what is installed).",
     ),
     (
         errors.UnknownTarget("a:9", "the pack a ends at 001_one", "Look again."),
         "unknown_target",
         2,
-        "Nothing was done: 'a:9' is not a known target; the pack a ends at 001_one. Look again.",
+        "Nothing was done: 'a:9' does not name a migration: the pack a ends at 001_one. Look again.",
     ),
     (
         errors.PackNotChosen(DB, "no installed pack is for a file of that name", ["mail", "file"]),
         "pack_not_chosen",
         2,
-        "Nothing was done to /data/homie_a.db: no installed pack is for a file of that name. "
-        "Say which pack is meant with `--pack file or mail`.",
+        "Nothing was changed in /data/homie_a.db: no installed pack is for a file of that name. Choose a pack with `--pack file` or `--pack mail`.",
     ),
     (
         errors.PackNotChosen(DB, "nobody knows it", []),
         "pack_not_chosen",
         2,
-        "Nothing was done to /data/homie_a.db: nobody knows it. Say which pack is meant with `--pack NAME`.",
+        "Nothing was changed in /data/homie_a.db: nobody knows it. Choose a pack with `--pack NAME`.",
     ),
     (
         errors.PackInvalid("its name is 'A'", "Use another."),
         "pack_invalid",
         2,
-        "This is not a migration pack: its name is 'A'. Use another.",
+        "This is not a valid migration pack: its name is 'A'. Use another.",
     ),
     (
         errors.NothingInstalled(),
         "nothing_installed",
         2,
-        "Nothing was done: no installed distribution registers migrations (entry point group `homie.migrations`). "
-        "Install a pack into this Python environment, or name a folder with `--dir` and `--database`.",
+        "Nothing was done: no installed distribution registers migrations (entry point group `homie.migrations`). Install a pack into this Python environment, or name a folder of migrations with `--dir` and `--database`.",
     ),
     (
         errors.DatabaseUnusable(DB, "the disk is full", "Make room."),
         "database_unusable",
         2,
-        "Nothing was done to /data/homie_a.db: the disk is full. Make room.",
+        "Nothing was changed in /data/homie_a.db: the disk is full. Make room.",
     ),
     (
         errors.NotADatabase(DB),
         "not_a_database",
         2,
-        "Nothing was done to /data/homie_a.db: it is not an SQLite database, or it is encrypted. "
-        "Check the path; the file was left as it is.",
+        "Nothing was changed in /data/homie_a.db: it is not an SQLite database, or it is encrypted. Check the path.",
     ),
     (
         errors.DatabaseDamaged(DB, "malformed"),
         "database_damaged",
         2,
-        "Nothing was done to /data/homie_a.db: SQLite finds it damaged (malformed). "
-        "Put back a snapshot from the `backups` folder beside it; the file was left as it is.",
+        "Nothing was changed in /data/homie_a.db: SQLite finds it damaged (malformed). Restore a snapshot from the `backups` folder beside the database.",
     ),
     (
         errors.DatabaseNotReachable(DB, "it is a folder", "Name the database file itself."),
         "database_not_reachable",
         2,
-        "Nothing was done to /data/homie_a.db: it is a folder. Name the database file itself.",
+        "Nothing was changed in /data/homie_a.db: it is a folder. Name the database file itself.",
     ),
     (
         errors.DatabaseNotWritable(DB, "it can't be written", "Run as its owner."),
         "database_not_writable",
         2,
-        "Nothing was done to /data/homie_a.db: it can't be written. Run as its owner.",
+        "Nothing was changed in /data/homie_a.db: it can't be written. Run as its owner.",
     ),
     (
         errors.NewerSQLiteNeeded(DB, "unsupported file format", "3.40.1"),
         "newer_sqlite_needed",
         2,
-        "Nothing was done to /data/homie_a.db: its format or schema needs a newer SQLite than 3.40.1 (unsupported file format). "
-        "Use a Python that brings a newer SQLite; this is not damage.",
+        "Nothing was changed in /data/homie_a.db: its format or schema needs a newer SQLite than 3.40.1 (unsupported file format). Use a Python with a newer SQLite. The file is not damaged.",
     ),
     (
         errors.FolderUnusable("/data", "is no folder", "Make it first."),
@@ -116,55 +109,67 @@ TABLE = [
         errors.NobodyToAsk("rolling back a:002_two"),
         "nobody_to_ask",
         2,
-        "Nothing was done: rolling back a:002_two needs a yes, and there is no terminal to ask on. "
-        "Run it in a terminal, or add --yes.",
+        "Nothing was done: rolling back a:002_two needs a confirmation, and there is no terminal to ask on. Run it in a terminal, or add --yes.",
     ),
-    (errors.RunRefused("Both are so.", [AHEAD, LATE]), "run_refused", 1, "Both are so."),
+    (
+        errors.DatabaseReplaced(DB, "a:002_two", "the file was removed during the run"),
+        "database_replaced",
+        1,
+        "Applying a:002_two to /data/homie_a.db failed: the file was removed during the run. Find out which program did that, and keep it away from the file. `homie migrations status` shows what the file holds now.",
+    ),
+    (
+        errors.DatabaseReplaced(DB, None, "the file was replaced during the run"),
+        "database_replaced",
+        1,
+        "The run on /data/homie_a.db failed: the file was replaced during the run. Find out which program did that, and keep it away from the file. `homie migrations status` shows what the file holds now.",
+    ),
+    (
+        errors.UnknownTarget.not_a_reference("a:x"),
+        "unknown_target",
+        2,
+        "Nothing was done: 'a:x' is not a valid reference (expected e.g. 'pack:3'). `homie migrations status` shows them all.",
+    ),
+    (
+        errors.RunRefused.for_all([AHEAD, LATE]),
+        "run_refused",
+        1,
+        "Nothing was changed in /data/homie_a.db, for 2 reasons: (1) it already holds a:002_new, a:003_newer, and the installed pack a ends at 001_one. Install the pack's newer release, or restore the snapshot taken before the upgrade. (2) a:001_one is pending although 002_two is applied; a:003_three is pending although 004_four is applied. Give it a higher number, or, if the order makes no difference, apply it out of order with --allow-late (allow_late=True).",
+    ),
     (
         AHEAD,
         "database_is_ahead",
         1,
-        "Nothing was changed in /data/homie_a.db: it already holds a:002_new, a:003_newer, and the installed pack a ends "
-        "at 001_one. "
-        "Install the pack's newer release, or put back the snapshot taken before the upgrade.",
+        "Nothing was changed in /data/homie_a.db: it already holds a:002_new, a:003_newer, and the installed pack a ends at 001_one. Install the pack's newer release, or restore the snapshot taken before the upgrade.",
     ),
     (
         errors.MigrationReplaced(DB, [("a:001_old", "001_one"), ("a:002_old", "002_two")]),
         "migration_replaced",
         1,
-        "Nothing was changed in /data/homie_a.db: a:001_old is recorded where the pack now ships 001_one, a:002_old is recorded "
-        "where the pack now ships 002_two, and its code differs too. "
-        "A version number was used twice: give the new migration the next free number.",
+        "Nothing was changed in /data/homie_a.db: a:001_old is recorded, but the pack now ships 001_one with other code; a:002_old is recorded, but the pack now ships 002_two with other code. A version number was used twice: give the new migration the next free number.",
     ),
     (
         LATE,
         "migration_late",
         1,
-        "Nothing was changed in /data/homie_a.db: a:001_one is pending although 002_two is applied, a:003_three is "
-        "pending although "
-        "004_four is applied. Give it a number above those, or apply it out of order with --allow-late (allow_late=True) once you "
-        "know that the order makes no difference.",
+        "Nothing was changed in /data/homie_a.db: a:001_one is pending although 002_two is applied; a:003_three is pending although 004_four is applied. Give it a higher number, or, if the order makes no difference, apply it out of order with --allow-late (allow_late=True).",
     ),
     (
         errors.ForeignTrackingTable(DB, "its columns are version"),
         "foreign_tracking_table",
         1,
-        "Nothing was changed in /data/homie_a.db: its schema_migrations belongs to another tool (its columns are version; dbmate, "
-        "golang-migrate and Rails use that name too). Point to another file, or rename that table first.",
+        "Nothing was changed in /data/homie_a.db: its table `schema_migrations` belongs to another tool (its columns are version; dbmate, golang-migrate and Rails use that name too). Use another file, or rename that table first.",
     ),
     (
         errors.OwnerUnclear(DB, "more than one pack could have written it"),
         "owner_unclear",
         1,
-        "Nothing was changed in /data/homie_a.db: its schema_migrations is of the earlier shape, without pack names, and more than "
-        "one pack could have written it. Name the one pack that wrote it with --pack (packs=[...]).",
+        "Nothing was changed in /data/homie_a.db: its tracking table `schema_migrations` has the earlier shape, without pack names, and more than one pack could have written it. Name the pack that wrote it with --pack (packs=[...]).",
     ),
     (
         errors.RollbackRefused(DB, ["a:001_one has no rollback_migration", "b:001_x is applied and requires a:1"], "See to that."),
         "rollback_refused",
         1,
-        "Nothing was rolled back in /data/homie_a.db: a:001_one has no rollback_migration; b:001_x is applied and requires a:1. "
-        "See to that.",
+        "Nothing was rolled back in /data/homie_a.db: a:001_one has no rollback_migration; b:001_x is applied and requires a:1. See to that.",
     ),
     (
         errors.PackBroken(
@@ -172,8 +177,7 @@ TABLE = [
         ),
         "pack_broken",
         1,
-        "Nothing of it was applied: mail (entry point post): 1_x.py is odd; news: news:001_x requires mail:1. "
-        "Repair the pack, or install another release of it.",
+        "Nothing was applied: mail (entry point post): 1_x.py is odd; news: news:001_x requires mail:1. Repair the pack, or install another release of it.",
     ),
     (
         errors.PackBroken([BrokenPack("it can't be loaded", entry_point="post")], done="Not every pack was applied"),
@@ -185,16 +189,13 @@ TABLE = [
         errors.ConfirmationDenied("rolling back a:002_two"),
         "confirmation_denied",
         1,
-        "Nothing was done: rolling back a:002_two was answered with no.",
+        "Nothing was done: rolling back a:002_two was not confirmed.",
     ),
     (
         errors.MigrationFailed(DB, "a:001_one", "no such table: x (001_one.py, line 3)", "Correct it."),
         "migration_failed",
         1,
-        (
-            "Applying a:001_one failed, and nothing of it is left in /data/homie_a.db: no such table: x (001_one.py, line 3). "
-            "Correct it."
-        ),
+        "Applying a:001_one failed, and nothing of it is left in /data/homie_a.db: no such table: x (001_one.py, line 3). Correct it.",
     ),
     (
         errors.MigrationFailed(DB, "a:001_one", "no such table: x", "Correct it.", direction="rollback"),
@@ -224,8 +225,7 @@ TABLE = [
         errors.SnapshotFailed(DB, "the disk is full"),
         "snapshot_failed",
         1,
-        "Nothing was changed in /data/homie_a.db: the snapshot before the first change could not be taken (the disk is full). "
-        "Make room or give write access to the `backups` folder beside it, or run without one (--no-backup).",
+        "Nothing was changed in /data/homie_a.db: the snapshot before the first change could not be taken (the disk is full). Free some space, or give write access to the `backups` folder beside the database, or run without a snapshot (--no-backup).",
     ),
     (
         errors.VersionUnclear(DB, "a", "nothing that a makes is there", "Use `homie migrations apply`."),
@@ -237,50 +237,43 @@ TABLE = [
         errors.NotReplayable("a:001_one", "no such table: b"),
         "not_replayable",
         1,
-        "The schema can't be told: a:001_one fails on an empty database (no such table: b). "
-        "Correct it: on a new database it would fail in the same way.",
+        "The schema could not be determined: a:001_one fails on an empty database (no such table: b). Correct it: it would fail on a new database in the same way.",
     ),
     (
         errors.RunBrokenOff(DB, "a:002_two", "disk I/O error"),
         "run_broken_off",
         1,
-        "The run on /data/homie_a.db was broken off: disk I/O error. Nothing of a:002_two is left, and what was applied before "
-        "it stays. Look after the disk and the file's permissions, then run it again to go on.",
+        "The run on /data/homie_a.db failed; a:002_two was undone, and what was applied before it stays: disk I/O error. Check the disk and the file's permissions, then run it again to continue.",
     ),
     (
         errors.RehearsalFailed(DB, "the disk is full"),
         "rehearsal_failed",
         1,
-        "Nothing was rehearsed: /data/homie_a.db could not be copied (the disk is full). "
-        "Make room beside it, or give write access to its folder; the database was left as it is.",
+        "Nothing was rehearsed: /data/homie_a.db could not be copied (the disk is full). Free some space beside it, or give write access to its folder. The database was not changed.",
     ),
     (
         errors.SnapshotUnusable("/data/s.db", "it is damaged (Tree 2)"),
         "snapshot_unusable",
         2,
-        "Nothing was put back from /data/s.db: it is damaged (Tree 2). "
-        "Choose another snapshot (`homie migrations backups` lists them).",
+        "Nothing was restored from /data/s.db: it is damaged (Tree 2). Choose another snapshot (`homie migrations backups` lists them).",
     ),
     (
         errors.BaselineRefused(DB, ["a:001_one requires b:2, which is not recorded"]),
         "baseline_refused",
         1,
-        "Nothing was recorded in /data/homie_a.db: a:001_one requires b:2, which is not recorded. "
-        "Settle that first; `homie migrations status` shows it.",
+        "Nothing was recorded in /data/homie_a.db: a:001_one requires b:2, which is not recorded. Solve that first; `homie migrations status` shows the details.",
     ),
     (
         errors.RepairRefused(DB, "a:001_one"),
         "repair_refused",
         1,
-        "Nothing was changed in /data/homie_a.db: the record of a:001_one is in order. "
-        "To remove it all the same, so that the migration becomes pending again, add --remove (remove=True).",
+        "Nothing was changed in /data/homie_a.db: the record of a:001_one is in order. To remove it anyway, so that the migration becomes pending again, add --remove (remove=True).",
     ),
     (
         errors.RecordNotKept(DB, "a:001_one"),
         "record_not_kept",
         1,
-        "Nothing was changed in /data/homie_a.db: the row of a:001_one in schema_migrations did not stay as it was written. "
-        "Look for a trigger on that table, and remove it first.",
+        "Nothing was changed in /data/homie_a.db: the row of a:001_one in `schema_migrations` did not stay as it was written. Look for a trigger on that table, and remove it first.",
     ),
     (
         errors.LockTimeout(DB, 30, "reading", "Wait.", ["process 7 (app)", "process 8"]),
@@ -292,35 +285,31 @@ TABLE = [
         errors.SnapshotFailed(DB, "the disk is full", by_hand=True),
         "snapshot_failed",
         1,
-        "There is no snapshot of /data/homie_a.db: it could not be taken (the disk is full). "
-        "Make room or give write access to the `backups` folder beside it.",
+        "No snapshot of /data/homie_a.db was taken: the disk is full. Free some space, or give write access to the `backups` folder beside the database.",
     ),
     (
         errors.CommitUnconfirmed(DB, "a:001_one", "disk I/O error"),
         "commit_unconfirmed",
         1,
-        "It is not known whether a:001_one was committed to /data/homie_a.db: disk I/O error, and the file could not be "
-        "read again. "
-        "The database is at a migration boundary either way: `homie migrations status` tells which.",
+        "It is not known whether a:001_one was committed to /data/homie_a.db: disk I/O error, and the file could not be read again. The database is at a migration boundary either way: `homie migrations status` shows which.",
     ),
     (
         errors.RunStopped(DB, "a:001_one"),
         "run_stopped",
         130,
-        "Stopped on request in /data/homie_a.db: a:001_one was undone. Run it again to go on.",
+        "Stopped on request in /data/homie_a.db: a:001_one was undone. Run it again to continue.",
     ),
     (
         errors.RunStopped(DB),
         "run_stopped",
         130,
-        "Stopped on request in /data/homie_a.db: nothing was begun. Run it again to go on.",
+        "Stopped on request in /data/homie_a.db: no migration was running. Run it again to continue.",
     ),
     (
         errors.DatabaseInterrupted(DB),
         "database_interrupted",
         1,
-        "/data/homie_a.db was not read: a process that changed it was interrupted and left a journal. "
-        "The next `homie migrations apply` (or any program that writes to it) rolls that back by itself.",
+        "/data/homie_a.db was not read: a process that was changing it was killed and left a journal. The next `homie migrations apply` (or any program that writes to it) rolls that back.",
     ),
 ]
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.HomieMigrationsError)]
@@ -377,7 +366,35 @@ def test_one_reason_is_raised_as_it_is_and_several_in_one_error():
     both = errors.RunRefused.for_all([AHEAD, LATE])
     assert type(both) is errors.RunRefused
     assert both.reasons == (AHEAD, LATE)
-    assert str(both) == f"{AHEAD} {LATE}"
+    assert both.summary == "Nothing was changed in /data/homie_a.db, for 2 reasons"
+    assert [each.rpartition(": ")[2] in str(both) for each in both.problems] == [True, True]
+
+
+def test_reasons_of_different_kinds_are_each_told_in_full():
+    mixed = errors.RunRefused.for_all([AHEAD, errors.RollbackRefused(DB, ["x", "y"], "Z.")])
+    assert mixed.problems == (str(AHEAD), "Nothing was rolled back in /data/homie_a.db: x; y. Z.")
+    assert (
+        str(mixed) == f"Nothing was changed, for 2 reasons: (1) {AHEAD} (2) Nothing was rolled back in /data/homie_a.db: x; y. Z."
+    )
+
+
+@pytest.mark.parametrize("error", SAMPLES, ids=name_of)
+def test_an_error_has_three_parts(error):
+    assert error.summary
+    assert not error.summary.endswith((":", " "))
+    assert all(error.problems)
+    assert all(part in str(error) for part in (error.summary, *error.problems, error.advice))
+    if "\n" not in "".join(error.problems):
+        assert "\n" not in str(error)
+
+
+def test_an_error_of_one_text_is_that_text():
+    plain = errors.HomieMigrationsError("Just so")
+    assert (str(plain), plain.summary, plain.problems, plain.advice) == ("Just so", "Just so", (), "")
+
+
+def test_a_part_that_ends_like_a_sentence_gets_no_second_full_stop():
+    assert str(errors.HomieMigrationsError("No", "it said: not this way.", "Look!")) == "No: it said: not this way. Look!"
 
 
 def test_what_a_run_committed_before_it_stopped_is_with_the_error():

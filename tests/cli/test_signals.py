@@ -283,7 +283,9 @@ def test_a_signal_ends_the_wait_for_a_lock(started, scene: Scene, locked, how: s
 
     assert process.returncode == code, err
     assert "applied" not in out
-    assert without_waiting(err) == [f"Error: Stopped on request in {scene.database}: nothing was begun. Run it again to go on."]
+    assert without_waiting(err) == [
+        f"Error: Stopped on request in {scene.database}: no migration was running. Run it again to continue."
+    ]
 
 
 WAITS = {
@@ -313,7 +315,9 @@ def test_a_signal_ends_every_other_commands_wait_for_a_lock_too(
     out, err = end(process, number)
 
     assert process.returncode == code, err
-    assert without_waiting(err) == [f"Error: Stopped on request in {scene.database}: nothing was begun. Run it again to go on."]
+    assert without_waiting(err) == [
+        f"Error: Stopped on request in {scene.database}: no migration was running. Run it again to continue."
+    ]
     locked("nothing more")
     assert fingerprint(scene.database.parent) == before
 
@@ -445,7 +449,7 @@ def test_a_signal_ends_a_copy_and_nothing_of_it_is_left(
     out, err = end(process, number)
 
     assert process.returncode == code, err
-    assert err == f"Error: Stopped on request in {scene.database}: nothing was begun. Run it again to go on.\n"
+    assert err == f"Error: Stopped on request in {scene.database}: no migration was running. Run it again to continue.\n"
     assert fingerprint(scene.database.parent) == before
     assert {path.name for path in scene.database.parent.iterdir()} <= {"tasks", "homie_tasks.db", "copy.db"}
 
@@ -475,7 +479,7 @@ def test_a_signal_ends_a_rehearsal_in_a_migration(started, scene: Scene, body: s
     scene.flag.unlink()
     assert process.returncode == code, err
     assert out == ""
-    assert err == f"Error: Stopped on request in {scene.database}: tasks:002_two was undone. Run it again to go on.\n"
+    assert err == f"Error: Stopped on request in {scene.database}: tasks:002_two was undone. Run it again to continue.\n"
     assert fingerprint(scene.database.parent) == before
     assert scene.is_at_the_old_boundary()
 

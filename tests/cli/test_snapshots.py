@@ -188,7 +188,7 @@ def test_anything_but_yes_ends_with_1_and_nothing_changed(on_a_terminal, path: P
     assert "; no snapshot is taken. Go on?" in terminal.seen
     terminal.type(keys)
     assert terminal.ended() == 1
-    assert "was answered with no" in terminal.seen
+    assert "was not confirmed" in terminal.seen
     assert fingerprint(path.parent) == before
 
 

@@ -151,7 +151,7 @@ BROKEN_MODULES = {
     ),
     "no pack": (
         HEAD + "@hookimpl\ndef homie_migration_packs(): return MigrationPack('A-b', 'x')",
-        "This is not a migration pack: its name is 'A-b'.",
+        "This is not a valid migration pack: its name is 'A-b'.",
     ),
 }
 

@@ -66,7 +66,7 @@ def test_a_pack_is_a_name_a_place_and_the_name_of_a_database():
 def test_what_cannot_be_a_pack_is_refused_when_it_is_made(arguments, reason):
     with pytest.raises(PackInvalid) as refused:
         MigrationPack(*arguments)
-    assert str(refused.value).startswith(f"This is not a migration pack: {reason}")
+    assert str(refused.value).startswith(f"This is not a valid migration pack: {reason}")
 
 
 # --- what a file may look like ----------------------------------------------------------------------------

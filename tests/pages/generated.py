@@ -50,9 +50,10 @@ def hooks() -> dict[str, Any]:
 
 
 def error_classes() -> list[type[errors.HomieMigrationsError]]:
-    """Return the classes that have a code, in the order of the file."""
-    found = [each for each in vars(errors).values() if inspect.isclass(each) and issubclass(each, errors.HomieMigrationsError)]
-    return [each for each in found if "code" in vars(each)]
+    """Return the classes of errors by kind, in the order of their files."""
+    kinds = ("base", "usage", "refusals", "failures")
+    found = [getattr(errors, name) for name in errors.__all__]
+    return sorted(found, key=lambda each: (kinds.index(each.__module__.rpartition(".")[2]), inspect.getsourcelines(each)[1]))
 
 
 def error_table() -> str:

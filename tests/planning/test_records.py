@@ -140,7 +140,7 @@ def test_an_edited_record_may_be_removed_too():
 @pytest.mark.parametrize(
     ("ref", "words"),
     [
-        ("a", "it is not a valid reference"),
+        ("a", "is not a valid reference"),
         ("a:0", "has no record of it"),
         ("a:2", "has no record of it"),
         ("a:001_other", "has no record of it"),

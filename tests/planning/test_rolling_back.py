@@ -50,10 +50,10 @@ def test_a_rollback_takes_the_newest_first_by_steps_or_down_to_a_version(how, ex
 
 
 def test_a_rollback_to_an_unknown_version_or_of_an_unknown_pack_is_refused():
-    words = "'a:9' is not a known target; the newest migration of the pack a is 001_m1. 0 rolls back everything."
+    words = "'a:9' does not name a migration: the newest migration of the pack a is 001_m1. 0 rolls back everything."
     with pytest.raises(UnknownTarget, match=words):
         rollback([pack_of("a", 1)], [row("a", 1)], to=9)
-    with pytest.raises(UnknownTarget, match="'a:9' is not a known target"):
+    with pytest.raises(UnknownTarget, match="'a:9' does not name a migration"):
         rollback([pack_of("a", 1)], [row("a", 1), row("b", 9)], to=9)
     with pytest.raises(UnknownPack, match="no pack 'x'"):
         rollback([pack_of("a", 1)], [row("a", 1)], "x")

@@ -626,7 +626,7 @@ def test_a_long_script_is_stopped_too(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_stop_before_the_first_step_begins_nothing(path: Path, pack: MigrationPack) -> None:
-    with pytest.raises(RunStopped, match="nothing was begun") as stopped:
+    with pytest.raises(RunStopped, match="no migration was running") as stopped:
         runner(path, pack, should_stop=lambda: True).apply()
     assert (stopped.value.ref, stopped.value.applied) == (None, ())
     assert recorded(path) == []

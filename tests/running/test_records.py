@@ -203,7 +203,7 @@ def test_where_nothing_is_there_nothing_is_recorded(tmp_path: Path, make, what: 
 @pytest.mark.parametrize("version", [0, 3, 99])
 def test_a_version_that_the_pack_does_not_have_is_refused(database: Path, make, version: int):
     before, pack = fingerprint(database.parent), make(1, 2, 4)
-    with pytest.raises(UnknownTarget, match=rf"'p:{version}' is not a known target"):
+    with pytest.raises(UnknownTarget, match=rf"'p:{version}' does not name a migration"):
         MigrationRunner(database, [pack]).baseline("p", version)
     assert fingerprint(database.parent) == before
 

@@ -135,7 +135,7 @@ def test_a_file_that_is_no_use_is_refused_with_its_reason_and_left(homie, place:
     said, with_json = homie(command, *place.options), homie(command, *place.options, "--json")
 
     assert said.code == with_json.code == 2
-    assert f"Nothing was done to {place.database}: {words}" in said.err
+    assert f"Nothing was changed in {place.database}: {words}" in said.err
     assert len(said.err.splitlines()) == 1
     assert words in with_json.out
     assert fingerprint(place.folder) == before
@@ -170,7 +170,7 @@ def test_a_file_that_only_a_newer_sqlite_may_write_is_not_changed(homie, place: 
     before = fingerprint(place.folder)
     said = homie("apply", *place.options)
     assert said.code == 2
-    assert f"Nothing was done to {place.database}: its format or schema needs a newer SQLite" in said.err
+    assert f"Nothing was changed in {place.database}: its format or schema needs a newer SQLite" in said.err
     assert len(said.err.splitlines()) == 1
     assert fingerprint(place.folder) == before
 

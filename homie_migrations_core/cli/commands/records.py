@@ -56,7 +56,7 @@ def baseline(options: BaselineOptions) -> None:
     with Report(options) as report:
         if (options.version is None) != options.detect:
             given = "a version and --detect were both given" if options.detect else "no version was given"
-            raise UsageProblem(f"Nothing was recorded: {given}. Give the newest version that is there already, or --detect.")
+            raise UsageProblem("Nothing was recorded", given, "Give the newest version that is there already, or --detect.")
         selection = select(options, [options.pack_name], changing=True)
         change_databases(report, selection, selection.targets, _settings(options, verb="recorded"), work)
 
@@ -94,9 +94,7 @@ def _detect(change: DatabaseChange, pack_name: str) -> int | None:
 def _select_for_repair(options: RepairOptions) -> Selection:
     parts = split_ref(options.ref)
     if parts is None:
-        raise UnknownTarget(
-            options.ref, "a target looks like pack:3 or pack:003_words", "`homie migrations status` shows them all."
-        )
+        raise UnknownTarget.not_a_reference(options.ref)
     pack_name = parts[0]
     # The pack itself may be gone, so it does not say which databases are meant; the records do.
     selection = select(options, [pack_name] if options.folder is not None else None, changing=True)

@@ -1,0 +1,100 @@
+"""
+Every error that this library raises on purpose, with its three parts, a stable code and an exit code.
+
+Knows neither SQLite nor files nor the terminal; the command line lays an error out for people. Imports nothing but
+itself, because a start-up with nothing to do loads it.
+"""
+
+from __future__ import annotations
+
+from homie_migrations_core.errors.base import HomieMigrationsError
+from homie_migrations_core.errors.failures import (
+    CommitUnconfirmed,
+    DatabaseInterrupted,
+    DatabaseReplaced,
+    ForeignKeysViolated,
+    LockTimeout,
+    MigrationFailed,
+    NotReplayable,
+    RecordNotKept,
+    RehearsalFailed,
+    RunBrokenOff,
+    RunStopped,
+    SchemaLeftBroken,
+    SnapshotFailed,
+)
+from homie_migrations_core.errors.refusals import (
+    BaselineRefused,
+    ConfirmationDenied,
+    DatabaseIsAhead,
+    ForeignTrackingTable,
+    MigrationLate,
+    MigrationReplaced,
+    OwnerUnclear,
+    PackBroken,
+    RepairRefused,
+    RollbackRefused,
+    RunRefused,
+    VersionUnclear,
+)
+from homie_migrations_core.errors.usage import (
+    DatabaseDamaged,
+    DatabaseNotReachable,
+    DatabaseNotWritable,
+    DatabaseUnusable,
+    FolderUnusable,
+    NewerSQLiteNeeded,
+    NobodyToAsk,
+    NotADatabase,
+    NothingInstalled,
+    PackInvalid,
+    PackNotChosen,
+    SnapshotUnusable,
+    UnknownPack,
+    UnknownTarget,
+    UsageProblem,
+)
+
+__all__ = [
+    "BaselineRefused",
+    "CommitUnconfirmed",
+    "ConfirmationDenied",
+    "DatabaseDamaged",
+    "DatabaseInterrupted",
+    "DatabaseIsAhead",
+    "DatabaseNotReachable",
+    "DatabaseNotWritable",
+    "DatabaseReplaced",
+    "DatabaseUnusable",
+    "FolderUnusable",
+    "ForeignKeysViolated",
+    "ForeignTrackingTable",
+    "HomieMigrationsError",
+    "LockTimeout",
+    "MigrationFailed",
+    "MigrationLate",
+    "MigrationReplaced",
+    "NewerSQLiteNeeded",
+    "NobodyToAsk",
+    "NotADatabase",
+    "NotReplayable",
+    "NothingInstalled",
+    "OwnerUnclear",
+    "PackBroken",
+    "PackInvalid",
+    "PackNotChosen",
+    "RecordNotKept",
+    "RehearsalFailed",
+    "RepairRefused",
+    "RollbackRefused",
+    "RunBrokenOff",
+    "RunRefused",
+    "RunStopped",
+    "SchemaLeftBroken",
+    "SnapshotFailed",
+    "SnapshotUnusable",
+    "UnknownPack",
+    "UnknownTarget",
+    "UsageProblem",
+    "VersionUnclear",
+]
