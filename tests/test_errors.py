@@ -127,7 +127,7 @@ TABLE = [
         errors.UnknownTarget.not_a_reference("a:x"),
         "unknown_target",
         2,
-        "Nothing was done: 'a:x' is not a valid reference (expected e.g. 'pack:3'). `homie migrations status` shows them all.",
+        "Nothing was done: 'a:x' is not a valid reference (expected e.g. 'pack:3'). `homie migrations status --all` lists every migration.",
     ),
     (
         errors.RunRefused.for_all([AHEAD, LATE]),

@@ -42,10 +42,10 @@ class UnknownTarget(UsageProblem):
         super().__init__("Nothing was done", f"{ref!r} does not name a migration: {found}", advice)
 
     @classmethod
-    def not_a_reference(cls, ref: str) -> UnknownTarget:
+    def not_a_reference(cls, ref: str, advice: str = "`homie migrations status --all` lists every migration.") -> UnknownTarget:
         """Return the error for a text that does not have the form of a reference."""
-        error = cls(ref, "it is not a valid reference (expected e.g. 'pack:3')", "`homie migrations status` shows them all.")
-        UsageProblem.__init__(error, "Nothing was done", f"{ref!r} is not a valid reference (expected e.g. 'pack:3')", error.advice)
+        error = cls(ref, "it is not a valid reference (expected e.g. 'pack:3')", advice)
+        UsageProblem.__init__(error, error.summary, f"{ref!r} is not a valid reference (expected e.g. 'pack:3')", advice)
         return error
 
 

@@ -11,8 +11,6 @@ from homie_migrations_core.packs.naming import split_ref
 Key = tuple[str, int]
 """A pack's name and a version: what identifies a migration, whatever its file is called."""
 
-INVALID_REF = "it is not a valid reference (expected e.g. 'pack:3')"
-
 
 def key_of(ref: str) -> Key:
     """Return the key of a ref that is known to be valid, such as one of `Migration.requires`."""
@@ -58,7 +56,7 @@ def find_target(packs: Sequence[Pack], ref: str) -> Migration:
     """
     parts = split_ref(ref)
     if parts is None:
-        raise UnknownTarget(ref, INVALID_REF, "`homie migrations status --all` lists every migration.")
+        raise UnknownTarget.not_a_reference(ref)
     pack = next((each for each in packs if each.name == parts[0]), None)
     if pack is None:
         known = ", ".join(sorted(each.name for each in packs)) or "none"

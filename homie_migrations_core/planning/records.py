@@ -12,7 +12,7 @@ from dataclasses import replace
 from homie_migrations_core.errors import BaselineRefused, RepairRefused, UnknownTarget
 from homie_migrations_core.model import Migration, Pack, Record, Repair
 from homie_migrations_core.packs.naming import split_ref
-from homie_migrations_core.planning.lookup import INVALID_REF, find_pack, find_target, key_of, recorded_keys, records_of
+from homie_migrations_core.planning.lookup import find_pack, find_target, key_of, recorded_keys, records_of
 from homie_migrations_core.planning.states import migration_states
 
 
@@ -63,7 +63,7 @@ def plan_repair(path: str, packs: Sequence[Pack], records: Sequence[Record], ref
     """
     parts = split_ref(ref)
     if parts is None:
-        raise UnknownTarget(ref, INVALID_REF, "`homie migrations history` lists what is recorded.")
+        raise UnknownTarget.not_a_reference(ref, "`homie migrations history` lists what is recorded.")
     pack = next((each for each in packs if each.name == parts[0]), None)
     own = records_of(parts[0], records)
     record = next((each for each in own if each.version == parts[1] and parts[2] in (None, each.name)), None)
