@@ -142,7 +142,7 @@ def test_the_history_of_a_strangers_file_is_refused_every_time(installed, databa
 
 def test_an_earlier_record_that_several_could_own_belongs_to_the_one_that_is_chosen(three, database):
     run_sql(database, EARLIER_TABLE + "INSERT INTO schema_migrations (version, migration_name) VALUES (1, '001_a')")
-    with pytest.raises(OwnerUnclear, match="Name the one pack that wrote it with --pack"):
+    with pytest.raises(OwnerUnclear, match="Name the pack that wrote it with --pack"):
         MigrationRunner(database).plan()
     assert MigrationRunner(database, only=["mail"]).plan().steps == ()
     assert MigrationRunner(database, only=["mail"]).status().packs["mail"].state == "up_to_date"
@@ -153,7 +153,7 @@ def test_it_belongs_to_the_chosen_one_also_when_another_is_broken(installed, dat
     installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
     installed.pack("bad", {"helpers.py": ""}, database="app.db")
     run_sql(database, EARLIER_TABLE + "INSERT INTO schema_migrations (version, migration_name) VALUES (1, '001_a')")
-    with pytest.raises(OwnerUnclear, match="Name the one pack that wrote it with --pack"):
+    with pytest.raises(OwnerUnclear, match="Name the pack that wrote it with --pack"):
         MigrationRunner(database).plan()
     assert MigrationRunner(database, only=["mail"]).plan().steps == ()
 
