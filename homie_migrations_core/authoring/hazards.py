@@ -1,5 +1,5 @@
 """
-What goes well and should not have been done: seen by watching what a migration runs, not by reading its text.
+Hazards: what works and does harm. Found by watching what a migration executes, not by reading its text.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from homie_migrations_core.sqlite.guard import GuardedConnection
 
 MANY = 20
-"""So often, a statement that looks through a whole table is too often."""
+"""How often a statement that scans a whole table may be executed, less one."""
 _LONGEST = 100_000
 _COMMENTS = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|/\*(?s:.*?)(?:\*/|\Z))*+")
 _CHANGES_ROWS = re.compile(r"(?:UPDATE|DELETE|WITH)\b", re.IGNORECASE)
@@ -40,11 +40,11 @@ _Key = tuple[str, str]
 
 @dataclass
 class Watch:
-    """The watcher of one step: what it executes, how it looks for rows, and what it hides from itself."""
+    """Watches one step: which statements it executes, and how SQLite finds their rows."""
 
     warnings: list[str] = field(default_factory=list)
     slow: list[str] = field(default_factory=list)
-    """Sentences about statements that look through whole tables again and again."""
+    """Descriptions of statements that scan whole tables again and again."""
     conditional: list[str] = field(default_factory=list)
     """The statements with IF NOT EXISTS."""
     written: set[str] = field(default_factory=set)
@@ -52,12 +52,12 @@ class Watch:
     _statements: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def before(self, connection: GuardedConnection, step: Step) -> None:
-        """Forget an attempt that had to be begun again."""
+        """Start over: the step may be a second attempt."""
         self.warnings, self.slow, self.conditional = [], [], []
         self._statements = {}
 
     def heard(self, statement: str) -> None:
-        """Note what may be of interest."""
+        """Remember a statement that may be a hazard."""
         begin = _COMMENTS.match(statement)
         bare = statement[begin.end() if begin else 0 :]
         if not bare or len(bare) > _LONGEST:
@@ -70,11 +70,11 @@ class Watch:
             self.conditional.append(bare)
 
     def warned(self, sentence: str) -> None:
-        """Keep it."""
+        """Remember a warning."""
         self.warnings.append(sentence)
 
     def after(self, connection: GuardedConnection, step: Step, seconds: float) -> None:
-        """Ask SQLite how it found the rows, while what the statements name is still there."""
+        """Ask SQLite how it finds the rows, while the tables are still there."""
         self.written = set(connection.touched.written)
         for statement, count in self._statements.values():
             try:
@@ -99,14 +99,14 @@ def _why_slow(statement: str, count: int, plan: Sequence[tuple[int, int, str]]) 
         while outer in parents:
             outer, around = parents[outer]
             if around.startswith("CORRELATED"):
-                return f"looks through all of {table} for each row: {shown}"
+                return f"scans all of {table} for each row: {shown}"
         if count >= MANY and re.search(r"\bWHERE\b", _LITERAL.sub("?", statement), re.IGNORECASE):
-            return f"looks through all of {table} each of the {count} times: {shown}"
+            return f"scans all of {table} each of the {count} times: {shown}"
     return None
 
 
 def _scanned(detail: str) -> str | None:
-    """The table, or its alias, that a line of a query plan looks through."""
+    """The table, or its alias, that a line of a query plan scans."""
     words = detail.removeprefix("SCAN ").removeprefix("TABLE ")
     if not detail.startswith("SCAN ") or words.startswith(("CONSTANT", "SUBQUERY", "(")) or "VIRTUAL TABLE" in words:
         return None
@@ -117,7 +117,7 @@ def _scanned(detail: str) -> str | None:
 
 
 def find_hidden(watch: Watch, before: Schema, after: Schema) -> Iterator[str]:
-    """Sentences about objects that were there, so that IF NOT EXISTS made another one than its statement says: none."""
+    """Yield the objects that existed with another definition, so that a statement with IF NOT EXISTS did nothing."""
     for statement in watch.conditional:
         meant = _meant(statement, before)
         if meant is None:
@@ -126,7 +126,7 @@ def find_hidden(watch: Watch, before: Schema, after: Schema) -> Iterator[str]:
         now = _of_that_name(after, meant)
         if there is not None and there.tokens != meant.tokens and (now is None or now.tokens != meant.tokens):
             words = _first_difference(there, meant)
-            yield f"the {meant.kind} {meant.name} was there already, and it is another one than IF NOT EXISTS says ({words})"
+            yield f"the {meant.kind} {meant.name} existed already, with another definition ({words})"
 
 
 def _of_that_name(found: Schema, meant: SchemaObject) -> SchemaObject | None:
@@ -135,7 +135,7 @@ def _of_that_name(found: Schema, meant: SchemaObject) -> SchemaObject | None:
 
 
 def _meant(statement: str, before: Schema) -> SchemaObject | None:
-    """What the statement would have made, found by letting it."""
+    """What the statement would have made, found by executing it in an empty database."""
     connection = memory_database()
     try:
         for _ in range(2):
@@ -167,7 +167,7 @@ def _first_difference(there: SchemaObject, meant: SchemaObject) -> str:
 
 
 def find_foreign(pack: str, before: Schema, after: Schema, owners: Mapping[_Key, str]) -> Iterator[str]:
-    """Sentences about objects of other packs that a step of `pack` changed. `owners` are those before the step."""
+    """Yield what a step of `pack` changed of other packs' objects. `owners` are those before the step."""
     told: set[_Key] = set()
     for change in compare(before, after):
         of_table = change.kind in ("table", "column", "constraint", "option")
@@ -177,14 +177,14 @@ def find_foreign(pack: str, before: Schema, after: Schema, owners: Mapping[_Key,
         owner = owners.get(key)
         if owner is not None and owner != pack and key not in told:
             told.add(key)
-            yield f"it changes what the pack {owner} made: {change.in_words()}"
+            yield f"changes what the pack {owner} made: {change.in_words()}"
 
 
 def find_dropped(
     before: Schema, after: Schema, rows_before: Mapping[str, Contents], rows_after: Mapping[str, Contents]
 ) -> Iterator[tuple[str, str | None, int]]:
     """
-    Each table and column that is gone although it held data which is nowhere else: table, column, number.
+    Yield each table and column that is gone although it held data which is nowhere else: table, column, number.
 
     For a whole table the column is None and the number is of rows, otherwise of values.
     """
@@ -213,9 +213,9 @@ def _shows_another(table: SchemaObject) -> bool:
 @contextmanager
 def imports_of(file: Path) -> Iterator[list[str]]:
     """
-    Inside, what code in `file` imports is noted, but for what stays as it is.
+    Collect the modules that code in `file` imports inside the block and that may change with the application.
 
-    That is the standard library, this library, and what lies beside the file.
+    The standard library, this library and files beside `file` don't count.
     """
     found: list[str] = []
     real, text = builtins.__import__, os.fspath(file)

@@ -39,37 +39,33 @@ class References:
         self, table: TableLayout, key: ForeignKey, row: dict[str, Value], fixed: set[str], pick: int, *, may_be_absent: bool
     ) -> bool:
         columns = [column for name in key.columns if (column := table.column(name))]
-        refers_to_itself = fold(key.parent) == fold(table.name)
-        if len(columns) < len(key.columns) or (refers_to_itself and not all(map(table.column, key.targets))):
-            return True  # one is generated, or not there
+        if len(columns) < len(key.columns):
+            return True  # one is generated
         nullable = next((column for column in columns if column.nullable and column.name not in fixed), None)
-        if nullable and (key in table.later or (may_be_absent and _is_turn_for_null(columns[0], pick))):
-            row[nullable.name] = None
-            return True
-        given = {place: row[column.name] for place, column in enumerate(columns) if column.name in fixed}
-        found = self._parent(key, given, pick // 2 if refers_to_itself else pick)
+        found = None
+        if not nullable or not (key in table.later or (may_be_absent and _is_turn_for_null(columns[0], pick))):
+            given = {place: row[column.name] for place, column in enumerate(columns) if column.name in fixed}
+            found = self._parent(table, key, given, pick)
         if found is None and nullable:
             row[nullable.name] = None
             return True
-        found = found or self._future_parent(table, key, row, pick, refers_to_itself=refers_to_itself)
+        found = found or self._future_parent(table, key, row, pick)
         if found is None:
             table.why = table.why or f"it refers to {key.parent}, which has no row"
             return False
-        for column, value in zip(columns, found, strict=False):
-            row[column.name] = value
-            fixed.add(column.name)
+        row.update({column.name: value for column, value in zip(columns, found, strict=False)})
+        fixed.update(column.name for column in columns)
         return True
 
-    def _parent(self, key: ForeignKey, given: dict[int, Value], pick: int) -> _KeyValues | None:
+    def _parent(self, table: TableLayout, key: ForeignKey, given: dict[int, Value], pick: int) -> _KeyValues | None:
         """The key of a parent that is there, with these values at these places."""
         parents = [each for each in self._keys_of(key) if all(each[place] == value for place, value in given.items())]
+        pick = pick // 2 if _refers_to_itself(table, key) else pick
         return parents[pick % len(parents)] if parents else None
 
-    def _future_parent(
-        self, table: TableLayout, key: ForeignKey, row: dict[str, Value], pick: int, *, refers_to_itself: bool
-    ) -> _KeyValues | None:
+    def _future_parent(self, table: TableLayout, key: ForeignKey, row: dict[str, Value], pick: int) -> _KeyValues | None:
         """The key of a parent that is not there yet: the row itself, or one of a table that is filled later."""
-        if refers_to_itself:
+        if _refers_to_itself(table, key):
             own = [table.column(target) for target in key.targets]
             return tuple(row.get(column.name) if column else None for column in own)
         parent = self._tables.get(fold(key.parent)) if key in table.later else None
@@ -133,6 +129,10 @@ def parents_first(tables: dict[str, TableLayout]) -> Sequence[TableLayout]:
             left[name].later = waiting[name]
         ordered.append(left.pop(name))
     return ordered
+
+
+def _refers_to_itself(table: TableLayout, key: ForeignKey) -> bool:
+    return fold(key.parent) == fold(table.name)
 
 
 def _is_turn_for_null(column: ColumnLayout, number: int) -> bool:

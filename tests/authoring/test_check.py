@@ -12,8 +12,6 @@ from helpers import creates, python_migration, write_pack
 
 from homie_migrations_core import HomieMigrationsError, MigrationPack
 from homie_migrations_core.authoring.check import (
-    ACCEPTABLE,
-    CODES,
     Checked,
     check_files,
     check_from_nothing,
@@ -21,6 +19,7 @@ from homie_migrations_core.authoring.check import (
     check_pack,
     check_round_trip,
 )
+from homie_migrations_core.authoring.findings import ACCEPTABLE, CODES
 from homie_migrations_core.errors import RunStopped
 from homie_migrations_core.stopping import StopRequest
 
@@ -129,7 +128,7 @@ def test_every_unusable_file_is_a_finding_and_nothing_is_run(tmp_path: Path):
     assert "001_a.py and 1_b.sql have the same version" in found.findings[0].message
     assert "Readme.py is not named by the rule" in found.findings[1].message
     assert not found.passed
-    assert found.notes == ("nothing was run: the files come first",)
+    assert found.notes == ("no migration was run, because the files have to be corrected first",)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +175,7 @@ def test_a_requirement_that_is_used_and_not_declared_is_named(tmp_path: Path):
     files = {"001_notes.py": python_migration(1, body, rollback="conn.execute('DROP TABLE notes')")}
     finding = only(check_pack(write_pack(tmp_path / "p", "p", files), [other, bystander]))
     assert (finding.code, finding.subject) == ("undeclared_requirement", "p:001_notes")
-    assert "works only where a_q is applied" in finding.message
+    assert "works only where a_q is applied, which it does not require" in finding.message
     files = {"001_notes.py": python_migration(1, body, rollback="conn.execute('DROP TABLE notes')", requires=("a_q:1",))}
     assert check_pack(write_pack(tmp_path / "p", "p", files), [other, bystander]).passed
 
@@ -197,7 +196,7 @@ def test_rows_of_another_pack_are_not_to_be_changed_undeclared_even_if_only_wher
     pack = write_pack(tmp_path / "p", "p", {"001_a.py": python_migration(1, body, rollback="pass")})
     finding = only(check_pack(pack, [other]))
     assert finding.code == "undeclared_requirement"
-    assert "changes rows of users, of the pack u, and does not require it" in finding.message
+    assert "changes rows of users, a table of the pack u, which it does not require" in finding.message
     assert check_hazards(pack, [other]) == [finding]
     pack = write_pack(tmp_path / "p", "p", {"001_a.py": python_migration(1, body, rollback="pass", requires=("u:1",))})
     assert check_pack(pack, [other]).passed
@@ -222,7 +221,7 @@ def test_what_can_not_share_a_transaction_does_not_apply(tmp_path: Path):
     files = {"001_a.py": python_migration(1, body), "002_b.py": creates(2, "b")}
     found = check_from_nothing(write_pack(tmp_path / "p", "p", files))
     assert codes(found) == ["does_not_apply"]
-    assert "in one transaction with those before it" in found[0].message
+    assert "in the same transaction as the migrations before it" in found[0].message
 
 
 # --- the round trip -----------------------------------------------------------------------------------------------------
@@ -273,14 +272,14 @@ def test_a_rebuild_does_not_cascade_and_one_that_deletes_children_is_told_with_t
     assert checked(add, rollback=rebuild).passed
     finding = only(checked(add, rollback="conn.execute('DELETE FROM notes WHERE folder IS NOT NULL')\n" + textwrap.dedent(rebuild)))
     assert finding.code == "rollback_loses_rows"
-    assert re.search(r"p:002_second loses \d+ of 24 rows of notes .*its rollback takes them", finding.message)
+    assert re.search(r"p:002_second loses \d+ of 24 rows of notes .*the rollback deletes them", finding.message)
 
 
 def test_rows_that_apply_deletes_and_rollback_does_not_bring_back_are_told(checked):
     finding = only(checked("conn.execute('DELETE FROM notes WHERE id > 4')", rollback="pass"))
     assert finding.code == "rollback_loses_rows"
     assert "loses 20 of 24 rows of notes" in finding.message
-    assert "does not bring them back" in finding.message
+    assert "does not restore them" in finding.message
 
 
 def test_rows_of_a_table_that_the_migration_made_may_go(checked):
@@ -341,7 +340,7 @@ def test_rows_that_a_second_apply_doubles_are_told(checked):
 def test_a_migration_without_a_rollback_is_noted_and_no_finding(checked):
     found = checked(ADD)
     assert found.passed
-    assert found.notes == ("p:002_second can't be rolled back, so only applying it was tried",)
+    assert found.notes == ("p:002_second has no rollback, so only applying it was tested",)
 
 
 def test_a_broken_migration_in_the_middle_does_not_hide_what_is_before_it(checked):
@@ -495,7 +494,7 @@ def test_if_not_exists_that_hid_another_table_is_a_hazard(checked):
     body = "conn.execute('CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, body TEXT)')"
     finding = only(checked(body, rollback="pass"))
     assert finding.code == "if_not_exists_hid"
-    assert "the table notes was there already" in finding.message
+    assert "the table notes existed already" in finding.message
 
 
 def test_if_not_exists_that_hid_another_index_is_a_hazard(checked):
@@ -519,7 +518,7 @@ def test_a_correlated_subquery_that_scans_is_a_hazard(checked):
     body = 'conn.execute("UPDATE folders SET name = (SELECT text FROM notes WHERE notes.text = folders.name) WHERE id < 0")'
     finding = only(checked(body, rollback="pass"))
     assert finding.code == "update_without_index"
-    assert "looks through all of notes for each row: UPDATE folders" in finding.message
+    assert "scans all of notes for each row: UPDATE folders" in finding.message
     assert checked(body.replace("notes.text = folders.name", "notes.folder = folders.id"), rollback="pass").passed
 
 
@@ -527,7 +526,7 @@ def test_a_statement_for_each_row_that_scans_is_a_hazard(checked):
     body = 'for id, text in conn.execute("SELECT id, text FROM notes").fetchall():\n'
     slow = body + '    conn.execute("UPDATE notes SET text = ? WHERE text = ?", (text, text))'
     finding = only(checked(slow, rollback="pass"))
-    assert "looks through all of notes each of the 24 times: UPDATE notes SET text" in finding.message
+    assert "scans all of notes each of the 24 times: UPDATE notes SET text" in finding.message
     assert checked(body + '    conn.execute("UPDATE notes SET text = ? WHERE id = ?", (text, id))', rollback="pass").passed
 
 
@@ -554,7 +553,7 @@ def test_what_another_pack_owns_is_not_to_be_changed(tmp_path: Path, apply: str,
     files = {"001_a.py": python_migration(1, guarded.format(apply), rollback=guarded.format(rollback), requires=declared)}
     finding = only(check_pack(write_pack(tmp_path / "p", "p", files), [other]))
     assert finding.code == "foreign_object"
-    assert f"touches another pack: it changes what the pack u made: {words}" in finding.message
+    assert f"changes what the pack u made: {words}" in finding.message
 
 
 def test_tables_that_refer_to_another_packs_are_fine_where_it_is_declared(tmp_path: Path):
@@ -575,14 +574,17 @@ def test_two_packs_that_make_the_same_table_do_not_go_together(tmp_path: Path):
     finding = only(check_pack(pack, [other]))
     assert check_from_nothing(pack, [other]) == [finding]
     assert finding.code == "does_not_apply"
-    assert "fails beside the other packs of the database: OperationalError: table settings already exists" in finding.message
+    assert (
+        "fails where the other packs of the database are applied: OperationalError: table settings already exists"
+        in finding.message
+    )
 
 
 def test_a_broken_pack_beside_it_is_noted(tmp_path: Path):
     other = write_pack(tmp_path / "u", "u", {"wrong.py": ""})
     found = check_pack(write_pack(tmp_path / "p", "p", {"001_a.py": creates(1, "a")}), [other])
     assert found.passed
-    assert "the pack u can't be used beside it" in found.notes[0]
+    assert "the other pack u can't be used" in found.notes[0]
 
 
 def test_imports_of_application_code_are_a_hazard_wherever_they_happen(installed, checked):

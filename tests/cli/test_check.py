@@ -36,8 +36,8 @@ def test_a_finding_is_told_with_its_code_and_what_to_do_and_ends_with_4(homie, f
     assert said.out == (
         "notes: 2 migrations, 1 finding\n"
         "  drops_data: notes:002_drop drops notes.text, which held 20 values; they are nowhere else.\n"
-        "    Move the data first, or accept that it goes, with the reason.\n"
-        "  note: notes:002_drop can't be rolled back, so only applying it was tried\n"
+        "    Move the data first, or accept the loss, with the reason.\n"
+        "  note: notes:002_drop has no rollback, so only applying it was tested\n"
     )
 
 
@@ -67,11 +67,11 @@ def test_the_json_document_has_everything(homie, folder):
                         "subject": "notes:002_drop",
                         "pack": "notes",
                         "message": "notes:002_drop drops notes.text, which held 20 values; they are nowhere else.",
-                        "advice": "Move the data first, or accept that it goes, with the reason.",
+                        "advice": "Move the data first, or accept the loss, with the reason.",
                         "accepted": None,
                     }
                 ],
-                "notes": ["notes:002_drop can't be rolled back, so only applying it was tried"],
+                "notes": ["notes:002_drop has no rollback, so only applying it was tested"],
             }
         ],
     }
