@@ -1,8 +1,11 @@
 """
-Migrations for the SQLite files of Python applications: packs, plans, guarded transactions, one shared record.
+Migrations for the SQLite databases of Python applications, shipped as packs by the distributions that need them.
 
-The public names are listed here and load when they are first used: importing the package costs nothing.
-(For pytest, which would warn that it came too late to rewrite this distribution's asserts: PYTEST_DONT_REWRITE.)
+The public names are listed here, and load when they are first used: importing the package costs almost nothing. Public
+besides are the modules `errors` (every exception), `compat` (the calls of Homie's earlier runner) and `testing` (the
+pytest plugin). Everything else may change.
+
+(PYTEST_DONT_REWRITE: without this, pytest warns that it came too late to rewrite the asserts of this distribution.)
 """
 
 from __future__ import annotations
@@ -11,10 +14,12 @@ import importlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from homie_migrations_core.broken import BrokenPack as BrokenPack
     from homie_migrations_core.cli.try_file import try_migration as try_migration
     from homie_migrations_core.errors import HomieMigrationsError as HomieMigrationsError
     from homie_migrations_core.model import DatabaseStatus as DatabaseStatus
     from homie_migrations_core.model import Finding as Finding
+    from homie_migrations_core.model import LeftOut as LeftOut
     from homie_migrations_core.model import Migration as Migration
     from homie_migrations_core.model import MigrationStatus as MigrationStatus
     from homie_migrations_core.model import PackStatus as PackStatus
@@ -26,7 +31,12 @@ if TYPE_CHECKING:
     from homie_migrations_core.model import Snapshot as Snapshot
     from homie_migrations_core.model import Step as Step
     from homie_migrations_core.packs.definition import MigrationPack as MigrationPack
+    from homie_migrations_core.packs.discovery import Collected as Collected
+    from homie_migrations_core.packs.discovery import RegisteredPack as RegisteredPack
+    from homie_migrations_core.packs.discovery import collect as collect
     from homie_migrations_core.packs.hookspecs import hookimpl as hookimpl
+    from homie_migrations_core.packs.locations import data_dir as data_dir
+    from homie_migrations_core.packs.locations import database_file as database_file
     from homie_migrations_core.progress import track as track
     from homie_migrations_core.runner import MigrationRunner as MigrationRunner
     from homie_migrations_core.running.rehearsal import Rehearsal as Rehearsal
@@ -35,9 +45,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BrokenPack": "broken",
+    "Collected": "packs.discovery",
     "DatabaseStatus": "model",
     "Finding": "model",
     "HomieMigrationsError": "errors",
+    "LeftOut": "model",
     "Migration": "model",
     "MigrationPack": "packs.definition",
     "MigrationRunner": "runner",
@@ -46,11 +59,15 @@ _HOMES = {
     "Plan": "model",
     "Record": "model",
     "Rehearsal": "running.rehearsal",
+    "RegisteredPack": "packs.discovery",
     "Repair": "model",
     "Restored": "model",
     "Run": "model",
     "Snapshot": "model",
     "Step": "model",
+    "collect": "packs.discovery",
+    "data_dir": "packs.locations",
+    "database_file": "packs.locations",
     "hookimpl": "packs.hookspecs",
     "run_migrations": "startup",
     "track": "progress",

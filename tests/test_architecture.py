@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import file_organizer_migrations
 import homie_migrations_core
 import pytest
 from file_organizer_migrations.migration_runner import run_migrations
@@ -87,6 +88,48 @@ def test_the_names_for_type_checkers_are_the_public_names():
         assert isinstance(node, ast.ImportFrom)
         for alias in node.names:
             assert getattr(importlib.import_module(node.module), alias.name) is getattr(homie_migrations_core, alias.name)
+
+
+PUBLIC_MODULES = ("compat", "errors", "testing")
+PLUGIN = Path(file_organizer_migrations.__file__).parent
+
+
+def names_of_the_core(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Every name that a module takes from the core, with the module of the core that it takes it from."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == NAME:
+            yield from ((node.module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names if alias.name.partition(".")[0] == NAME)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value).partition(".")[0] == NAME:
+            yield ast.unparse(node.value), node.attr
+
+
+@pytest.mark.parametrize("path", sorted(PLUGIN.rglob("*.py")), ids=lambda path: path.relative_to(PLUGIN).as_posix())
+def test_the_file_organizers_distribution_uses_public_names_only(path):
+    public = {(NAME, ""), *((NAME, name) for name in (*homie_migrations_core.__all__, *PUBLIC_MODULES))}
+    for module in PUBLIC_MODULES:
+        names = (name for name in vars(importlib.import_module(f"{NAME}.{module}")) if not name.startswith("_"))
+        public |= {(f"{NAME}.{module}", name) for name in names}
+    assert set(names_of_the_core(ast.parse(path.read_text(encoding="utf-8")))) <= public
+
+
+def test_the_check_of_public_names_finds_what_is_not_public():
+    code = f"from {NAME}.packs import discovery\nimport {NAME}.runner\nimport {NAME}\n{NAME}.packs.collect()\n"
+    assert set(names_of_the_core(ast.parse(code))) == {
+        (f"{NAME}.packs", "discovery"),
+        (f"{NAME}.runner", ""),
+        (NAME, ""),
+        (f"{NAME}.packs", "collect"),
+        (NAME, "packs"),
+    }
+
+
+@pytest.mark.parametrize("module", PUBLIC_MODULES)
+def test_every_public_module_is_named_where_the_public_names_are_and_in_the_documentation(module):
+    assert f"`{module}`" in homie_migrations_core.__doc__
+    pages = "".join(page.read_text(encoding="utf-8") for page in (PACKAGE.parent / "docs").rglob("*.md"))
+    assert f"{NAME}.{module}" in pages or f"from {NAME} import {module}" in pages
 
 
 @pytest.mark.parametrize("hook", sorted(discovery._HOOKS))

@@ -189,6 +189,13 @@ def test_the_few_lines_go_on_from_3_to_4_and_keep_rows_times_and_data(backend, l
     assert module.run_migrations(left_at_3) == 0
 
 
+def test_a_backend_that_imports_the_earlier_name_of_the_module_goes_on(backend, left_at_3: Path):
+    _, few_lines = shown_modules()
+    assert "from homie_migrations_core import compat" in few_lines
+    module = backend(few_lines.replace("compat", "dropin"), own_folder())
+    assert (module.run_migrations(left_at_3), module.run_migrations(left_at_3)) == (1, 0)
+
+
 def test_the_few_lines_change_no_byte_while_nothing_is_pending(backend, left_at_3: Path):
     module = backend(shown_modules()[1], own_folder(up_to=3))
     before = fingerprint(left_at_3.parent)

@@ -22,7 +22,7 @@ from typing import Any
 import file_organizer_migrations
 import homie_migrations_core
 import pytest
-from file_organizer_migrations import PathMemoryManager, path_memory, plugin
+from file_organizer_migrations import PathMemoryManager, path_memory, plugin, session, start_up, statements
 from file_organizer_migrations.path_memory import (
     Destination,
     Drive,
@@ -209,7 +209,7 @@ def test_starts_of_one_manager_at_once_end_with_one_connection_that_one_shutdown
 ) -> None:
     opened = []
     connect = sqlite3.connect
-    monkeypatch.setattr(path_memory.sqlite3, "connect", lambda *a, **k: opened.append(k.get("factory")) or connect(*a, **k))
+    monkeypatch.setattr(session.sqlite3, "connect", lambda *a, **k: opened.append(k.get("factory")) or connect(*a, **k))
 
     async def scene() -> None:
         memory = PathMemoryManager(data)
@@ -515,14 +515,14 @@ def test_start_raises_when_the_own_entry_point_cannot_be_used_and_applies_nobody
 ) -> None:
     install("elsewhere", {"001_other.py": creates(1, "other")}, database="homie_elsewhere.db")
     monkeypatch.delattr(plugin, "homie_migration_packs")
-    monkeypatch.setattr(path_memory, "DISTRIBUTION", "another-one")  # an application may ship the pack in its own
+    monkeypatch.setattr(start_up, "DISTRIBUTION", "another-one")  # an application may ship the pack in its own
     with pytest.raises(PackBroken, match="file_organizer"):
         start(data)
     assert not data.exists()
 
 
 def test_start_raises_when_the_own_distribution_is_broken_whatever_its_entry_point_is_called(data: Path, installed: Any) -> None:
-    installed.distribution(path_memory.DISTRIBUTION, {"torn_plugin": "raise RuntimeError('torn')"}, {"renamed": "torn_plugin"})
+    installed.distribution(start_up.DISTRIBUTION, {"torn_plugin": "raise RuntimeError('torn')"}, {"renamed": "torn_plugin"})
     with pytest.raises(PackBroken, match="torn"):
         start(data)
     assert not data.exists()
@@ -710,7 +710,7 @@ def test_a_start_that_waits_for_its_turn_is_given_up_at_once(data: Path, tmp_pat
 
 def test_a_cancel_that_comes_too_late_leaves_nothing_open(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is committed when the cancel arrives: it still ends in CancelledError, and nobody has to shut down."""
-    bring_up = path_memory._bring_up_to_date
+    bring_up = start_up.bring_up_to_date
     committed, told = threading.Event(), threading.Event()
 
     def slow_to_return(*arguments: object) -> Path:
@@ -719,7 +719,7 @@ def test_a_cancel_that_comes_too_late_leaves_nothing_open(data: Path, monkeypatc
         assert told.wait(30)
         return path
 
-    monkeypatch.setattr(path_memory, "_bring_up_to_date", slow_to_return)
+    monkeypatch.setattr(start_up, "bring_up_to_date", slow_to_return)
 
     async def scene() -> None:
         memory = PathMemoryManager(data)
@@ -1062,7 +1062,7 @@ def test_its_connection_enforces_foreign_keys(data: Path) -> None:
     async def scene() -> None:
         async with PathMemoryManager(data) as memory:
             with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
-                await memory._look(lambda connection: connection.execute("UPDATE destinations SET drive_id = 'nothing'"))
+                await memory._read(lambda connection: connection.execute("UPDATE destinations SET drive_id = 'nothing'"))
 
     asyncio.run(scene())
 
@@ -1073,7 +1073,7 @@ def test_a_database_that_stays_locked_is_told_as_such_and_the_manager_goes_on(da
 
     async def scene() -> list[Destination]:
         async with PathMemoryManager(data, lock_timeout=0.05) as memory:
-            assert await memory._look(lambda connection: connection.execute("PRAGMA busy_timeout").fetchone()) == (50,)
+            assert await memory._read(lambda connection: connection.execute("PRAGMA busy_timeout").fetchone()) == (50,)
             writer.execute("BEGIN EXCLUSIVE")
             for call in (memory.remember_destination("ada", "/music", "music"), memory.destinations("ada")):
                 with pytest.raises(LockTimeout, match=r"0\.05 s") as refused:
@@ -1108,7 +1108,7 @@ def test_what_a_caller_keeps_in_context_variables_is_seen_by_the_work_it_asks_fo
 
     async def ask(memory: PathMemoryManager) -> str:
         who.set("ada")
-        return await memory._look(lambda _: who.get())
+        return await memory._read(lambda _: who.get())
 
     assert started(data, ask) == ["ada"]
 
@@ -1146,7 +1146,7 @@ def spoken(data: Path, call: Callable[[PathMemoryManager], object]) -> list[str]
     async def scene() -> list[str]:
         heard: list[str] = []
         async with PathMemoryManager(data) as memory:
-            await memory._look(lambda connection: connection.set_trace_callback(heard.append))
+            await memory._read(lambda connection: connection.set_trace_callback(heard.append))
             await call(memory)
         return [sql for sql in heard if sql.strip() not in ("BEGIN IMMEDIATE", "COMMIT")]
 
@@ -1190,7 +1190,7 @@ def test_the_queries_use_the_indexes(data: Path, call: Callable, constant: str, 
     if analysed:
         fill_unevenly(data / FILE)
     (sql,) = spoken(data, call)
-    text = getattr(path_memory, constant)
+    text = getattr(statements, constant)
     assert re.fullmatch(re.escape(text).replace(r"\?", "(?:'[^']*'|-?[0-9]+)"), sql), "the method runs the constant"
     assert f"USING INDEX {index}" in plan_of(data / FILE, sql)
     marks = text.count("?")
@@ -1237,9 +1237,9 @@ def test_no_call_reads_a_whole_table(data: Path, call: str) -> None:
 
 
 def test_the_names_it_looks_for_are_those_that_the_pack_registers() -> None:
-    assert (plugin.pack.name, plugin.pack.database) == (path_memory.PACK, path_memory.DATABASE)
-    (own,) = [each for each in collect().packs if each.pack.name == path_memory.PACK]
-    assert own.distribution == path_memory.DISTRIBUTION
+    assert (plugin.pack.name, plugin.pack.database) == (start_up.PACK, start_up.DATABASE)
+    (own,) = [each for each in collect().packs if each.pack.name == start_up.PACK]
+    assert own.distribution == start_up.DISTRIBUTION
 
 
 def test_importing_the_package_loads_neither_the_manager_nor_the_library_behind_it() -> None:

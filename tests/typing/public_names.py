@@ -9,8 +9,11 @@ from typing import assert_type
 from file_organizer_migrations.migration_runner import MigrationRunner as FileOrganizerRunner
 from file_organizer_migrations.migration_runner import run_migrations as run_file_organizer_migrations
 from homie_migrations_core import (
+    BrokenPack,
+    Collected,
     DatabaseStatus,
     HomieMigrationsError,
+    LeftOut,
     Migration,
     MigrationPack,
     MigrationRunner,
@@ -18,12 +21,18 @@ from homie_migrations_core import (
     PackStatus,
     Plan,
     Record,
+    RegisteredPack,
     Run,
     Step,
+    collect,
+    data_dir,
+    database_file,
     hookimpl,
     run_migrations,
     try_migration,
 )
+from homie_migrations_core.compat import MigrationRunner as RunnerOfOneFolder
+from homie_migrations_core.errors import PackBroken
 
 # A pack as its author makes it.
 pack = MigrationPack(name="file_organizer", migrations=Path("migrations"), database="homie_file_organizer.db")
@@ -68,6 +77,26 @@ assert_type(run_migrations("x.db"), int)
 assert_type(run_migrations(Path("x.db"), [pack], backup=False), int)
 assert_type(try_migration(__file__), int)
 
+# What a program needs that keeps its database in the data folder, and its own pack in mind.
+collected = collect()
+assert_type(collected, Collected)
+assert_type(collected.packs, tuple[RegisteredPack, ...])
+assert_type(collected.packs[0].pack, MigrationPack)
+assert_type(collected.packs[0].distribution, str | None)
+assert_type(collected.broken, tuple[BrokenPack, ...])
+assert_type(collected.broken[0].pack, str | None)
+assert_type(data_dir(), Path)
+assert_type(data_dir("data"), Path)
+assert_type(database_file("x.db", data_dir(Path("data")), collected), tuple[Path, bool])
+runner = MigrationRunner("x.db", database="homie_x.db", collected=collected, make_parents=True)
+assert_type(runner.left_out, tuple[BrokenPack | LeftOut, ...])
+assert_type(runner.left_out[0].reason, str)
+assert_type(runner.snapshot, Path | None)
+try:
+    raise PackBroken(runner.left_out)
+except PackBroken as broken:
+    assert_type(broken.broken, tuple[BrokenPack | LeftOut, ...])
+
 # A status.
 status = runner.status()
 assert_type(status, DatabaseStatus)
@@ -91,6 +120,16 @@ except HomieMigrationsError as error:
 pack.name = "other"  # type: ignore[misc]
 status.exists = False  # type: ignore[misc]
 MigrationPack("a", migrations=3)  # type: ignore[arg-type]
+
+
+# A backend's runner over its own folder of migrations.
+class Backend(RunnerOfOneFolder):
+    pack_name = "backend"
+    folder = Path("migrations")
+
+
+assert_type(Backend("x.db").apply_migrations(), int)
+assert_type(Backend(Path("x.db")).get_migration_status()["current_version"], int)
 
 # The names that the file organizer's users have always called.
 assert_type(run_file_organizer_migrations(Path("x.db")), int)

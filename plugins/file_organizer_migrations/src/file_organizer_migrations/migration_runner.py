@@ -1,7 +1,7 @@
 """
 The calls that Homie's file organizer has always made, bound to this pack whatever the database file's name is.
 
-Reads no entry point, and imports next to nothing while the database is up to date.
+Reads no entry point, and imports very little while the database is up to date.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class MigrationRunner(compat.MigrationRunner):
 
 def run_migrations(db_path: str | os.PathLike[str]) -> int:
     """
-    The database is up to date; the number of migrations that were applied comes back.
+    Bring the database up to date, and return the number of migrations that were applied.
 
     Raises:
         HomieMigrationsError: A migration failed or was refused; what failed left nothing behind.

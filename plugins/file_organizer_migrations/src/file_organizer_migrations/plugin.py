@@ -1,4 +1,4 @@
-"""The pack and its one hook. Start-up code of applications does not import it."""
+"""The pack and its one hook, which the entry point names. Applications do not import this module at their start."""
 
 from homie_migrations_core import MigrationPack, hookimpl
 
