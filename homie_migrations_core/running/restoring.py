@@ -16,8 +16,9 @@ from homie_migrations_core.model import Record, Restored, RowCount
 from homie_migrations_core.sqlite.file import DatabaseFile
 from homie_migrations_core.sqlite.holders import tell_waiting
 from homie_migrations_core.sqlite.reader import read
+from homie_migrations_core.sqlite.restoring import Restoring
 from homie_migrations_core.sqlite.rows import count_rows, tables_of
-from homie_migrations_core.sqlite.snapshots import Keeper, Restoring
+from homie_migrations_core.sqlite.snapshots import Keeper
 from homie_migrations_core.sqlite.tracking import ForeignTable, Tracking, read_tracking
 from homie_migrations_core.stopping import Stopped
 

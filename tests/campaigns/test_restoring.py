@@ -31,8 +31,8 @@ RESTORES = """
 import json, os, sys, time, traceback
 from pathlib import Path
 from homie_migrations_core import MigrationPack, MigrationRunner
-from homie_migrations_core.sqlite import copying, snapshots, rows, holders
-copying.PAGES_A_STEP = snapshots.PAGES_A_STEP = 10
+from homie_migrations_core.sqlite import copying, restoring, snapshots, rows, holders
+copying.PAGES_A_STEP = restoring.PAGES_A_STEP = 10
 for line in sys.stdin:
     path, snapshot, pack, seconds = json.loads(line)
     heard, tell = os.pipe()

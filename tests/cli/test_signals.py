@@ -382,7 +382,7 @@ def test_a_run_that_must_wait_waits_and_goes_on(started, scene: Scene, locked):
 SLOWLY = """
 import os, time
 from pathlib import Path
-from homie_migrations_core.sqlite import copying, snapshots
+from homie_migrations_core.sqlite import copying, restoring
 
 place = Path(os.environ["SLOW_COPIES"])
 
@@ -400,7 +400,7 @@ def slow_down(module):
 
 
 slow_down(copying)
-slow_down(snapshots)
+slow_down(restoring)
 """
 
 
@@ -526,12 +526,12 @@ def test_the_librarys_should_stop_ends_every_call_with_nothing_changed(scene: Sc
 @pytest.mark.parametrize("call", ["backup", "restore", "rehearse", "baseline"])
 def test_the_library_lets_ctrl_c_pass_with_nothing_changed(scene: Scene, call: str, monkeypatch: pytest.MonkeyPatch):
     from homie_migrations_core.progress import hearing_phases
-    from homie_migrations_core.sqlite import copying, snapshots
+    from homie_migrations_core.sqlite import copying, restoring
 
     scene.add("002_two.py", creates(2, "two"))
     arguments = {"restore": (scene.snapshot(),), "baseline": ("tasks", 2)}
     before = fingerprint(scene.database.parent)
-    for module in (copying, snapshots):
+    for module in (copying, restoring):
         monkeypatch.setattr(module, "PAGES_A_STEP", 1)
 
     def interrupt(*_: object) -> None:

@@ -126,7 +126,7 @@ def test_so_is_what_a_rehearsal_is_at(on_a_terminal, options, tmp_path: Path):
 SLOWLY = """
 import os, time
 from pathlib import Path
-from homie_migrations_core.sqlite import copying, snapshots
+from homie_migrations_core.sqlite import copying, restoring
 
 
 def slow_down(module):
@@ -141,7 +141,7 @@ def slow_down(module):
 
 
 slow_down(copying)
-slow_down(snapshots)
+slow_down(restoring)
 """
 
 
