@@ -29,7 +29,7 @@ from homie_migrations_core.errors import (
 )
 from homie_migrations_core.model import RowCount
 from homie_migrations_core.progress import hearing_phases
-from homie_migrations_core.sqlite import snapshots
+from homie_migrations_core.sqlite import restoring, snapshots
 from homie_migrations_core.stopping import StopRequest
 
 MODES = ("delete", "truncate", "persist", "wal")
@@ -642,7 +642,7 @@ def test_a_database_that_is_not_there_is_not_half_there_if_it_could_not_be_made(
     path.parent.mkdir()
     phases: list[str] = []
     if fails == "a stop":
-        monkeypatch.setattr(snapshots, "PAGES_A_STEP", 1)
+        monkeypatch.setattr(restoring, "PAGES_A_STEP", 1)
     else:
         monkeypatch.setattr(shutil, "disk_usage", lambda _: namedtuple("usage", "total used free")(1, 1, 0))
     with pytest.raises(HomieMigrationsError), hearing_phases(lambda what, *_: phases.append(what)):
@@ -916,7 +916,7 @@ def test_wherever_it_is_stopped_nothing_was_changed_or_it_is_told_as_done(
     tmp_path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch, mode: str, how: str
 ) -> None:
     """Stopped at the first question, at the second, and so on, until nothing asks any more."""
-    monkeypatch.setattr(snapshots, "PAGES_A_STEP", 2)
+    monkeypatch.setattr(restoring, "PAGES_A_STEP", 2)
     path = database(tmp_path / "data" / "homie_p.db", mode)
     snapshot = MigrationRunner(path, [pack]).backup()
     then = content(path)
