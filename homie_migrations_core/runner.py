@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from homie_migrations_core.database_reader import DatabaseReader
 from homie_migrations_core.errors import DatabaseNotReachable, FolderUnusable, PackBroken
 from homie_migrations_core.model import Migration, Plan, Repair, Restored, Step
-from homie_migrations_core.packs.discovery import Observers, version_of
+from homie_migrations_core.packs.discovery import version_of
+from homie_migrations_core.packs.observers import Observers
 from homie_migrations_core.packs.selection import report_unknown
-from homie_migrations_core.running.up_to_date import is_plainly_up_to_date
+from homie_migrations_core.running.up_to_date import are_packs_up_to_date
 
 if TYPE_CHECKING:
     from homie_migrations_core.broken import BrokenPack
@@ -100,7 +101,7 @@ class MigrationRunner(DatabaseReader):
             UnknownTarget, UnknownPack, PackNotChosen, DatabaseUnusable: Nothing was begun.
             SnapshotFailed, LockTimeout, RunStopped: What was committed before stays.
         """
-        up_to_date = to is None and is_plainly_up_to_date(str(self.path), *self._source.choose())
+        up_to_date = to is None and are_packs_up_to_date(str(self.path), *self._source.choose())
         if self._source.collected is not None and not self._source.only:
             report_unknown(self._source.collected)
         if up_to_date:

@@ -87,7 +87,7 @@ def test_a_chosen_pack_that_is_not_there_is_unknown_also_when_nothing_is_to_be_d
 def test_a_chosen_pack_that_is_broken_is_said_to_be(three, database):
     three.pack("bad", {"helpers.py": ""}, database="app.db")
     three.pack("worse", {"helpers.py": ""}, database="app.db")
-    with pytest.raises(PackBroken, match="Nothing was done: bad: helpers.py is not named by the rule") as broken:
+    with pytest.raises(PackBroken, match="Nothing was done: bad: helpers.py is not a valid migration file name") as broken:
         MigrationRunner(database, only=["bad"]).apply()
     assert [each.label for each in broken.value.broken] == ["bad"]
     runner = MigrationRunner(database, only=["mail"])
@@ -288,7 +288,7 @@ def test_the_healthy_ones_are_applied_first_and_stay_when_another_is_broken(make
     runner = MigrationRunner(database, packs)
     with pytest.raises(PackBroken) as broken:
         runner.apply()
-    assert str(broken.value).startswith("Not every pack was applied: bad: helpers.py is not named by the rule")
+    assert str(broken.value).startswith("Not every pack was applied: bad: helpers.py is not a valid migration file name")
     assert [each.pack for each in broken.value.broken] == ["bad"]
     assert recorded(database) == ["a:001_x", "z:001_x"]
     with pytest.raises(PackBroken):  # also when there is nothing left to do for the others

@@ -211,7 +211,7 @@ def test_by_name(migrated_database):
 def test_not_there(migrated_database):
     with pytest.raises(HomieMigrationsError, match="there is no pack 'nodes'; the packs installed are .*notes"):
         migrated_database("nodes")
-    with pytest.raises(HomieMigrationsError, match="wrong.py is not named by the rule"):
+    with pytest.raises(HomieMigrationsError, match="wrong.py is not a valid migration file name"):
         migrated_database("strange")
     with pytest.raises(HomieMigrationsError, match="requires tags"):
         migrated_database("notes", others=[])
@@ -316,7 +316,7 @@ def test_each_flaw_fails_its_test_with_a_sentence_and_nothing_else(pytester):
     said = ran.said
     assert said[f"TestFiles::{rules}"].startswith("files: 1 finding\n  file_rules: ")
     for test in chosen["TestFiles"]:
-        assert "wrong-name.py is not named by the rule" in said[f"TestFiles::{test}"]
+        assert "wrong-name.py is not a valid migration file name" in said[f"TestFiles::{test}"]
     assert said[f"TestNothing::{nothing}"].startswith("nothing: 1 finding\n  does_not_apply: nothing:002_b fails ")
     for test in (status, kill):
         assert said[f"TestNothing::{test}"].startswith("Applying nothing:002_b failed")

@@ -14,7 +14,7 @@ from homie_migrations_core.authoring.contents import Contents, read_contents
 from homie_migrations_core.authoring.hazards import Watch
 from homie_migrations_core.errors import MigrationFailed, RunStopped
 from homie_migrations_core.model import Pack, Plan, Step
-from homie_migrations_core.packs.discovery import Observers
+from homie_migrations_core.packs.observers import Observers
 from homie_migrations_core.planning.ownership import find_owner
 from homie_migrations_core.running.execution import Execution
 from homie_migrations_core.sqlite import schema

@@ -1,14 +1,13 @@
 """
-The plugin manager: entry points → packs and observers, and which are broken and why.
+Read the entry points of installed distributions: which packs and observers they register, and which are broken.
 
-pluggy's own loader stops at the first plugin that fails and skips a second one of the same name in silence,
-so the entry points are read one by one. Nothing here knows a database.
+pluggy's own loader stops at the first plugin that fails and silently skips a second one of the same name, so the entry
+points are read one by one. Which packs belong to a database is decided in `packs/selection.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
@@ -28,9 +27,9 @@ _HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith(hookspecs
 
 class RegisteredPack(NamedTuple):
     """
-    A pack as a plugin handed it over; its files are found, none is read.
+    A pack as a plugin registered it; its files have been found, and none of them read.
 
-    Which distribution it came with is read from that one's metadata when it is asked for.
+    The name and version of its distribution are read from the metadata when they are asked for.
     """
 
     pack: MigrationPack
@@ -39,22 +38,22 @@ class RegisteredPack(NamedTuple):
 
     @property
     def distribution(self) -> str | None:
-        """The name of the distribution, if it came with one."""
+        """The name of the distribution that registered it, if there is one."""
         return _distribution_of(self.source)[0]
 
     @property
     def distribution_version(self) -> str | None:
-        """The version of the distribution, if it came with one."""
+        """The version of the distribution that registered it, if there is one."""
         return _distribution_of(self.source)[1]
 
     def broken(self, reason: str) -> BrokenPack:
-        """The same pack as one that can't be used."""
+        """Return the same pack as one that cannot be used, and why."""
         name = self.source.name if self.source else None
         return BrokenPack(reason, self.pack.name, self.pack.database, name, self.distribution, self.distribution_version)
 
 
 class Collected(NamedTuple):
-    """What the installed distributions register."""
+    """What the installed distributions register: packs, broken packs and entry points, and the plugins that observe runs."""
 
     packs: tuple[RegisteredPack, ...]
     broken: tuple[BrokenPack, ...]
@@ -62,18 +61,18 @@ class Collected(NamedTuple):
 
 
 def version_of(package: str) -> str | None:
-    """The version of the distribution that a package came with, if that can be told."""
+    """Return the version of the distribution that a package came with, if that is certain."""
     from importlib_metadata import packages_distributions, version
 
     try:
         distributions = packages_distributions().get(package.partition(".")[0], [])
         return version(distributions[0]) if len(set(distributions)) == 1 else None
-    except Exception:  # some distribution's metadata, not even this one's, is damaged
+    except Exception:  # the metadata of any distribution may be damaged
         return None
 
 
 def new_manager() -> pluggy.PluginManager:
-    """A plugin manager that knows the hooks and holds no plugin."""
+    """Return a plugin manager that knows the hooks and holds no plugin."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     return manager
@@ -81,9 +80,10 @@ def new_manager() -> pluggy.PluginManager:
 
 def collect() -> Collected:
     """
-    Every pack and observer that an installed distribution registers, and every broken entry point.
+    Return every pack and observer that an installed distribution registers, and every broken entry point.
 
     Never raises for what a distribution did wrong: that is in `broken`, and the others are not affected.
+    `KeyboardInterrupt` passes through.
     """
     manager = new_manager()
     found: list[RegisteredPack] = []
@@ -94,7 +94,7 @@ def collect() -> Collected:
             if not manager.is_registered(plugin):  # a second entry point may name the same module
                 register(manager, plugin)
             packs = _packs_of(manager, plugin)
-        except BaseException as error:  # a stranger's code: whatever it raises is the reason
+        except BaseException as error:  # whatever a distribution's code raises is the reason
             from homie_migrations_core.stopping import ends_the_run
 
             if ends_the_run(error):
@@ -119,17 +119,17 @@ def installed_distributions() -> dict[str, str | None]:
 def _distribution_of(entry_point: EntryPoint | None) -> tuple[str | None, str | None]:
     try:
         return (entry_point.dist.name, entry_point.dist.version) if entry_point and entry_point.dist else (None, None)
-    except Exception:  # its metadata is damaged, which is no reason not to use it
+    except Exception:  # damaged metadata is no reason not to use the pack
         return None, None
 
 
 def _installed_entry_points() -> tuple[list[EntryPoint], list[BrokenPack]]:
-    """The entry points of our group, and what an entry_points.txt that can't be read keeps from us."""
+    """Return the entry points of our group, and the distributions whose entry_points.txt cannot be read."""
     from importlib_metadata import distributions, entry_points
 
     try:
         return list(entry_points(group=GROUP)), []
-    except Exception:  # one malformed file, whoever's it is; so they are read one by one
+    except Exception:  # one file is malformed, so the distributions are read one by one
         found: list[EntryPoint] = []
         broken: list[BrokenPack] = []
     seen: set[str] = set()
@@ -156,14 +156,14 @@ def _may_name_our_group(distribution: Any) -> bool:
 
 def register(manager: pluggy.PluginManager, plugin: object, name: str | None = None) -> None:
     """
-    The plugin's hooks are called from now on.
+    Register a plugin, so that its hooks are called from now on.
 
     Raises:
         UnusablePack: It implements no hook, or one that does not exist.
     """
     named = [each for each in dir(plugin) if each.startswith(hookspecs.PREFIX)]
     if unknown := [each for each in named if each not in _HOOKS and _is_hook(plugin, each)]:
-        raise UnusablePack(f"it implements {', '.join(unknown)}, and there is no such hook")
+        raise UnusablePack(f"it implements {', '.join(unknown)}, but there is no such hook")
     if bare := [each for each in named if each in _HOOKS and not _is_hook(plugin, each)]:
         raise UnusablePack(f"its {', '.join(bare)} is not marked with @hookimpl")
     try:
@@ -190,7 +190,7 @@ def _packs_of(manager: pluggy.PluginManager, plugin: object) -> list[MigrationPa
         answer: Any = implementation.function()
         for pack in [answer] if isinstance(answer, MigrationPack) or not isinstance(answer, list | tuple) else answer:
             if not isinstance(pack, MigrationPack):
-                raise UnusablePack(f"homie_migration_packs() returned {pack!r}, which is no MigrationPack")
+                raise UnusablePack(f"homie_migration_packs() returned {pack!r}, which is not a MigrationPack")
             packs.append(pack)
     return packs
 
@@ -206,7 +206,7 @@ def _registered(pack: MigrationPack, source: EntryPoint) -> RegisteredPack:
 def _without_duplicates(
     found: Sequence[RegisteredPack], broken: Sequence[BrokenPack]
 ) -> tuple[tuple[RegisteredPack, ...], tuple[BrokenPack, ...]]:
-    """Of two that register one name neither wins: which of them wrote the records can't be known."""
+    """Make packs broken that share a name: it cannot be known which of them wrote the records."""
     claimed = [each.pack.name for each in found] + [each.pack for each in broken if each.pack]
     all_broken = list(broken)
     for each in found:
@@ -222,61 +222,12 @@ def _without_duplicates(
 def _reason(error: BaseException) -> str:
     if isinstance(error, UnusablePack | HomieMigrationsError):
         return str(error)
-    return f"it can't be loaded ({_in_words(error)})"
+    return f"it can't be loaded ({in_words(error)})"
 
 
-def _in_words(error: BaseException) -> str:
+def in_words(error: BaseException) -> str:
     """Return the class and the text of an exception, whatever its own `__str__` does."""
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:
         return f"{type(error).__name__}, whose text can't be read"
-
-
-def database_path(manager: pluggy.PluginManager, database: str, data_dir: Path) -> tuple[Path, bool]:
-    """
-    Where a database lies, and whether a plugin said so.
-
-    Raises:
-        UnusablePack: A plugin failed to say; guessing could make a second, empty database.
-    """
-    try:
-        answer = manager.hook.homie_database_path(database=database, data_dir=data_dir)
-        if answer is None:
-            return data_dir / "modules" / database, False
-        return Path(answer), True
-    except BaseException as error:
-        from homie_migrations_core.stopping import ends_the_run
-
-        if ends_the_run(error):
-            raise
-        raise UnusablePack(f"homie_database_path failed for {database} ({_in_words(error)})") from error
-
-
-class Observers:
-    """Tells every plugin what a run does. One that raises is logged and harms neither the run nor the others."""
-
-    def __init__(self, manager: pluggy.PluginManager | None, others: Iterable[object] = ()) -> None:
-        self._managers = [manager] if manager else []
-        own = new_manager()
-        for each in others:
-            register(own, each)
-        if own.get_plugins():
-            self._managers.append(own)
-
-    def tell(self, hook: str, **facts: object) -> None:
-        """Call `hook` of every plugin that implements it."""
-        for manager in self._managers:
-            plugins = [implementation.plugin for implementation in getattr(manager.hook, hook).get_hookimpls()]
-            for plugin in plugins:
-                caller = manager.subset_hook_caller(hook, [each for each in plugins if each is not plugin])
-                try:
-                    caller(**facts)
-                except BaseException as error:
-                    from homie_migrations_core.stopping import ends_the_run
-
-                    if ends_the_run(error):
-                        raise
-                    import logging
-
-                    logging.getLogger("homie_migrations").exception("An observer failed in %s; the run goes on.", hook)

@@ -24,7 +24,7 @@ def folder_of(migrations: str | Path) -> str:
     """
     if isinstance(migrations, Path):
         if not os.path.isdir(migrations):
-            raise UnusablePack(f"its folder {migrations} does not exist or is no folder")
+            raise UnusablePack(f"its folder {migrations} does not exist or is not a folder")
         return os.path.abspath(migrations)
     try:
         spec = importlib.util.find_spec(migrations)

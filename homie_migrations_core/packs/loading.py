@@ -60,8 +60,8 @@ def load(migration: Migration, package: str | None) -> Loaded:
             raise UnusablePack(f"{migration.path.name} binds {each} to something that can't be called")
     version = module.get_migration_version()
     if type(version) is not int or version != migration.version:
-        raise UnusablePack(f"{migration.path.name} says that its version is {version!r}, its name says {migration.version}")
+        raise UnusablePack(f"{migration.path.name} returns {version!r} as its version, but its file name says {migration.version}")
     requires = getattr(module, "REQUIRES", ())
     if set(requirements(requires)[0]) != set(migration.requires):
-        raise UnusablePack(f"{migration.path.name} makes up its REQUIRES while it runs ({requires!r}); write it as a literal")
+        raise UnusablePack(f"{migration.path.name} computes its REQUIRES while it runs ({requires!r}); write it as a literal")
     return Loaded(functions[APPLY], functions[ROLLBACK], functions[VERIFY])  # type: ignore[arg-type]

@@ -1,5 +1,5 @@
 """
-Where databases lie when nobody names a path: the data folder, and what plugins say about it.
+Where databases lie when no path is given: the data folder, and what plugins say about it. Creates nothing.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from pathlib import Path
 
 from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.errors import PackBroken
-from homie_migrations_core.packs.discovery import Collected, database_path
-from homie_migrations_core.packs.files import UnusablePack
+from homie_migrations_core.packs.discovery import Collected, in_words
+from homie_migrations_core.stopping import ends_the_run
 
 ENVIRONMENT = "HOMIE_DATA_DIR"
 
 
 def data_dir(given: str | os.PathLike[str] | None = None) -> Path:
-    """The data folder: `given`, else `$HOMIE_DATA_DIR`, else the platform's user data folder for `homie`. Not made."""
+    """Return the data folder: `given`, else `$HOMIE_DATA_DIR`, else the platform's user data folder for `homie`."""
     if given is not None:
         return Path(os.path.abspath(given))
     if named := os.environ.get(ENVIRONMENT):
@@ -28,12 +28,16 @@ def data_dir(given: str | os.PathLike[str] | None = None) -> Path:
 
 def database_file(database: str, data_dir: Path, collected: Collected) -> tuple[Path, bool]:
     """
-    Where the database of that name lies, and whether a plugin said so. Nothing is made.
+    Return where the database of that name lies, and whether a plugin said so. Creates nothing.
 
     Raises:
-        PackBroken: A plugin failed to say; guessing could make a second, empty database.
+        PackBroken: A plugin failed to answer. A guess could create a second, empty database.
     """
     try:
-        return database_path(collected.manager, database, data_dir)
-    except UnusablePack as error:
-        raise PackBroken([BrokenPack(str(error), database=database, entry_point="homie.migrations")]) from error
+        answer = collected.manager.hook.homie_database_path(database=database, data_dir=data_dir)
+        return (data_dir / "modules" / database, False) if answer is None else (Path(answer), True)
+    except BaseException as error:
+        if ends_the_run(error):
+            raise
+        reason = f"homie_database_path failed for {database} ({in_words(error)})"
+        raise PackBroken([BrokenPack(reason, database=database, entry_point="homie.migrations")]) from error

@@ -53,7 +53,7 @@ def sort_files(file_names: Iterable[str]) -> tuple[dict[int, str], dict[int, str
         digits, underscore, words = stem.partition("_")
         ok = suffix in ("py", "sql", "rollback.sql") and underscore and words
         if not (ok and digits and _DIGITS.issuperset(digits) and _WORD.issuperset(words)):
-            problems.append(f"{name} is not named by the rule ({FILE_RULE})")
+            problems.append(f"{name} is not a valid migration file name (expected {FILE_RULE})")
             continue
         version = int(digits) if len(digits) < 40 else MAX_VERSION + 1
         if not 1 <= version <= MAX_VERSION:

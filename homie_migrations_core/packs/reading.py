@@ -115,7 +115,14 @@ def _sql_facts(content: bytes) -> _Facts:
         key, colon, refs = comment.removeprefix("--").strip().partition(":")
         if colon and key.strip().lower() == "requires":
             requires.extend(ref for ref in refs.replace(",", " ").split())
-    problem = next((f" requires {ref!r}, which is no ref like pack:3" for ref in requires if not naming.split_ref(ref)), None)
+    problem = next(
+        (
+            f" requires {ref!r}, which is not a valid reference (expected e.g. 'pack:3')"
+            for ref in requires
+            if not naming.split_ref(ref)
+        ),
+        None,
+    )
     return _Facts(sql_checksum(script.replace("\r\n", "\n")), () if problem else tuple(requires), False, problem)
 
 
@@ -142,7 +149,7 @@ def _python_facts(content: bytes, version: int, path: Path) -> _Facts:
     try:
         found = _returned(functions[VERSION_FUNCTION], names)
         if problem is None and found is not ... and (type(found) is not int or found != version):
-            problem = f" says that its version is {found!r}, its name says {version}"
+            problem = f" returns {found!r} as its version, but its file name says {version}"
         if (declared := names.get("REQUIRES")) is not None:
             requires, complaint = requirements(_literal(declared, names))
             problem = problem or complaint
@@ -155,10 +162,10 @@ def _python_facts(content: bytes, version: int, path: Path) -> _Facts:
 def requirements(value: object) -> tuple[tuple[str, ...], str | None]:
     refs = (value,) if isinstance(value, str) else value
     if not isinstance(refs, tuple | list | set | frozenset):
-        return (), f" has REQUIRES = {value!r}, which is no tuple of refs"
+        return (), f" has REQUIRES = {value!r}, which is not a tuple of references"
     for ref in refs:
         if not (isinstance(ref, str) and naming.split_ref(ref)):
-            return (), f" requires {ref!r}, which is no ref like pack:3"
+            return (), f" requires {ref!r}, which is not a valid reference (expected e.g. 'pack:3')"
     return tuple(sorted(refs) if isinstance(refs, set | frozenset) else refs), None
 
 

@@ -33,9 +33,9 @@ from homie_migrations_core.errors import (
     SchemaLeftBroken,
 )
 from homie_migrations_core.model import Migration, Plan, Run, Step
-from homie_migrations_core.packs.discovery import Observers
 from homie_migrations_core.packs.files import UnusablePack
 from homie_migrations_core.packs.loading import load
+from homie_migrations_core.packs.observers import Observers
 from homie_migrations_core.progress import listening
 from homie_migrations_core.sqlite import integrity, snapshots, tracking
 from homie_migrations_core.sqlite.guard import GuardedConnection

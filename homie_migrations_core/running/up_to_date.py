@@ -1,8 +1,8 @@
 """
-Whether a database is plainly up to date, from one SELECT and a list of file names.
+Fast check for the common case of a start-up: nothing to do. False means "not sure", never "pending".
 
-The road of every start-up but the first, so it imports next to nothing. It only ever says a sure yes; for
-everything else the runner takes the long road, which reads, explains, waits and changes.
+It reads one SELECT and lists the packs' folders, and imports very little. When it is not sure, `MigrationRunner` looks
+closely: it reads, explains, waits and changes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from homie_migrations_core.sqlite.database import glance
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from homie_migrations_core.broken import BrokenPack
     from homie_migrations_core.packs.discovery import RegisteredPack
@@ -23,8 +23,8 @@ _COLUMNS = {"version", "applied_at", "migration_name", "pack", "checksum", "dura
 _EARLIER_COLUMNS = {"version", "applied_at", "migration_name"}
 
 
-def is_plainly_up_to_date(path: str, chosen: Sequence[RegisteredPack], broken: Sequence[BrokenPack]) -> bool:
-    """Whether nothing is to be done, as far as one SELECT and the file names can tell for sure."""
+def are_packs_up_to_date(path: str, chosen: Sequence[RegisteredPack], broken: Sequence[BrokenPack]) -> bool:
+    """Tell whether there are packs, none of them is broken, and all are applied for sure; see `is_up_to_date`."""
     from homie_migrations_core.packs.files import UnusablePack, folder_of
 
     try:
@@ -36,35 +36,48 @@ def is_plainly_up_to_date(path: str, chosen: Sequence[RegisteredPack], broken: S
 
 def is_up_to_date(path: str, folders: Mapping[str, str]) -> bool:
     """
-    True if every file in the folders (by pack name) is recorded in the database, and nothing else of those packs.
+    Tell whether every file in the folders (by pack name) is recorded in the database, and nothing else of those packs.
 
-    False means only that it has to be looked at more closely. No file of a pack is opened, nothing is written.
+    False means only that it has to be looked at more closely. No file of a pack is opened, and nothing is written.
     """
     answer = glance(path, "SELECT * FROM main.schema_migrations")
     if answer is None:
         return False
-    columns, rows = answer
+    owner = naming.owner_in_file_name(os.path.basename(path)) or (next(iter(folders)) if len(folders) == 1 else None)
+    recorded = _names_by_version(*answer, owner, folders)
+    return recorded is not None and all(_is_applied(folder, recorded[pack]) for pack, folder in folders.items())
+
+
+def _names_by_version(
+    columns: Iterable[str], rows: Iterable[tuple[object, ...]], owner: str | None, packs: Iterable[str]
+) -> dict[str, dict[object, object]] | None:
+    """
+    Return the recorded names of each pack by version, None as a name where any name will do; None for a strange table.
+
+    Rows of an earlier table belong to the `owner`.
+    """
     names = [column.lower() for column in columns]
     shape = set(names)
-    owner = naming.owner_in_file_name(os.path.basename(path)) or (next(iter(folders)) if len(folders) == 1 else None)
-    if not (len(names) == len(shape) and (shape == _COLUMNS or (shape == _EARLIER_COLUMNS and owner is not None))):
-        return False
+    is_current, is_earlier = shape == _COLUMNS, shape == _EARLIER_COLUMNS and owner is not None
+    if len(names) != len(shape) or not (is_current or is_earlier):
+        return None
     version, name = names.index("version"), names.index("migration_name")
-    pack, checksum = (names.index("pack"), names.index("checksum")) if shape == _COLUMNS else (None, None)
-    recorded: dict[object, dict[object, object]] = {each: {} for each in folders}
+    pack, checksum = (names.index("pack"), names.index("checksum")) if is_current else (None, None)
+    recorded: dict[object, dict[object, object]] = {each: {} for each in packs}
     for row in rows:
         belongs_to = owner if pack is None else row[pack]
         if belongs_to in recorded:
-            # Without a checksum a row is that version whatever its name.
+            # A row without a checksum is that version, whatever its name.
             recorded[belongs_to][row[version]] = row[name] if checksum is not None and row[checksum] is not None else None
-    for each, folder in folders.items():
-        try:
-            files, _, problems = naming.sort_files(os.listdir(folder))
-        except OSError:
-            return False
-        if problems or recorded[each].keys() != files.keys():
-            return False
-        for number, recorded_name in recorded[each].items():
-            if recorded_name is not None and recorded_name != naming.stem(files[number]):  # type: ignore[index]
-                return False
-    return True
+    return recorded  # type: ignore[return-value]
+
+
+def _is_applied(folder: str, recorded: Mapping[object, object]) -> bool:
+    """Tell whether the migrations in a folder are those that are recorded."""
+    try:
+        files, _, problems = naming.sort_files(os.listdir(folder))
+    except OSError:
+        return False
+    if problems or recorded.keys() != files.keys():
+        return False
+    return all(recorded[version] in (None, naming.stem(file)) for version, file in files.items())

@@ -126,7 +126,7 @@ def test_every_unusable_file_is_a_finding_and_nothing_is_run(tmp_path: Path):
     found = check_pack(pack)
     assert codes(found) == ["file_rules", "file_rules"]
     assert "001_a.py and 1_b.sql have the same version" in found.findings[0].message
-    assert "Readme.py is not named by the rule" in found.findings[1].message
+    assert "Readme.py is not a valid migration file name" in found.findings[1].message
     assert not found.passed
     assert found.notes == ("no migration was run, because the files have to be corrected first",)
 
@@ -134,7 +134,7 @@ def test_every_unusable_file_is_a_finding_and_nothing_is_run(tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("def get_migration_version(): return 2\ndef apply_migration(conn): pass", "says that its version is 2"),
+        ("def get_migration_version(): return 2\ndef apply_migration(conn): pass", "returns 2 as its version"),
         ("def get_migration_version(): return 1", "has no apply_migration()"),
         ("def", "line 1"),
     ],

@@ -14,15 +14,21 @@ ONE = {"001_one.py": creates(1, "one")}
 
 # what is wrong with the files of a pack → the files, and words that must be said about them
 UNUSABLE = {
-    "digits without an underscore": ({"003destination.py": creates(3, "x")}, "003destination.py is not named by the rule"),
-    "words before the digits": ({"migration_003_x.py": creates(3, "x")}, "migration_003_x.py is not named by the rule"),
+    "digits without an underscore": (
+        {"003destination.py": creates(3, "x")},
+        "003destination.py is not a valid migration file name",
+    ),
+    "words before the digits": ({"migration_003_x.py": creates(3, "x")}, "migration_003_x.py is not a valid migration file name"),
     "a bad name beside a good one": (
         {**ONE, "002-two.py": creates(2, "two")},
-        "002-two.py is not named by the rule",
+        "002-two.py is not a valid migration file name",
     ),
     "a version twice": ({**ONE, "01_uno.py": creates(1, "uno")}, "001_one.py and 01_uno.py have the same version 1"),
     "a version twice, once as SQL": ({**ONE, "001_one.sql": "SELECT 1;"}, "001_one.py and 001_one.sql have the same version 1"),
-    "version and name disagree": ({"002_two.py": creates(1, "two")}, "002_two.py says that its version is 1, its name says 2"),
+    "version and name disagree": (
+        {"002_two.py": creates(1, "two")},
+        "002_two.py returns 1 as its version, but its file name says 2",
+    ),
     "no apply_migration": ({"001_one.py": "def get_migration_version():\n    return 1\n"}, "001_one.py has no apply_migration()"),
     "no get_migration_version": ({"001_one.py": "def apply_migration(conn): ...\n"}, "001_one.py has no get_migration_version()"),
     "a syntax error": ({"001_one.py": "def get_migration_version(:\n"}, "001_one.py, line 1: "),

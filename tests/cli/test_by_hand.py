@@ -79,7 +79,7 @@ def test_it_can_be_called_from_inside_the_folder(try_by_hand, tmp_path: Path):
         (python_migration(1, rollback="raise ValueError('no way back')"), "ValueError: no way back"),
         (python_migration(1, verify="raise ValueError('not so')"), "ValueError: not so"),
         (python_migration(1, "conn.execute('CREATE TABLE t (x)')", rollback="pass"), "table t already exists"),
-        (python_migration(2), "001_one.py says that its version is 2, its name says 1"),
+        (python_migration(2), "001_one.py returns 2 as its version, but its file name says 1"),
         (python_migration(1, requires=("nowhere:3",)), "requires nowhere:3"),
     ],
     ids=[
@@ -106,7 +106,7 @@ def test_a_badly_named_file_says_so(try_by_hand, tmp_path: Path):
     folder = folder_with(tmp_path, {"003destination.py": creates(3, "x")})
     done = try_by_hand(folder / "003destination.py")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "003destination.py is not named by the rule" in done.stderr
+    assert "003destination.py is not a valid migration file name" in done.stderr
 
 
 def test_the_block_is_no_part_of_the_checksum(homie, tmp_path: Path):

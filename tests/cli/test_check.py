@@ -96,7 +96,7 @@ def test_verbose_names_what_was_checked(homie, folder):
 def test_broken_file_rules_of_a_folder_are_findings(homie, folder):
     said = homie("check", "--dir", folder(**{"001_notes.py": NOTES, "Wrong.py": ""}))
     assert said.code == 4
-    assert "  file_rules: Wrong.py is not named by the rule" in said.out
+    assert "  file_rules: Wrong.py is not a valid migration file name" in said.out
 
 
 # --- installed packs ----------------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def test_an_installed_pack_with_a_wrong_file_is_a_finding_and_the_others_are_che
     for arguments in ((), ("q",)):
         said = homie("check", *arguments)
         assert said.code == 4
-        assert "q: 0 migrations, 1 finding\n  file_rules: Wrong.py is not named by the rule" in said.out
+        assert "q: 0 migrations, 1 finding\n  file_rules: Wrong.py is not a valid migration file name" in said.out
         assert said.err == ""
 
 

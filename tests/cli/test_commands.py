@@ -264,7 +264,7 @@ def test_packs_names_a_broken_one_and_why(homie, installed):
     installed.pack("tasks", {"003destination.py": creates(3, "x")})
     said = homie("packs")
     assert said.code == 1
-    assert said.err.startswith("Broken: tasks of tasks-dist: 003destination.py is not named by the rule")
+    assert said.err.startswith("Broken: tasks of tasks-dist: 003destination.py is not a valid migration file name")
     assert "file_organizer" in said.out
     assert [each["entry_point"] for each in homie("packs", "--json").json["broken"]] == ["tasks"]
 

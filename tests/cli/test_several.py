@@ -45,7 +45,7 @@ def test_a_database_that_is_none_does_not_stop_another(homie, tmp_path: Path):
 # what a distribution gets wrong → the words that must be said about it
 def broken_file_name(installed):
     installed.pack("stranger", {"003destination.py": creates(3, "x")})
-    return "stranger of stranger-dist: 003destination.py is not named by the rule"
+    return "stranger of stranger-dist: 003destination.py is not a valid migration file name"
 
 
 def missing_module(installed):
@@ -72,7 +72,7 @@ def no_hook(installed):
 def misspelt_hook(installed):
     code = "from homie_migrations_core import hookimpl\n@hookimpl\ndef homie_migration_pack(): ...\n"
     installed.distribution("stranger-dist", {"stranger_plugin": code}, {"stranger": "stranger_plugin"})
-    return "entry point stranger of stranger-dist: it implements homie_migration_pack, and there is no such hook"
+    return "entry point stranger of stranger-dist: it implements homie_migration_pack, but there is no such hook"
 
 
 def empty_pack(installed):

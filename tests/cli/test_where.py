@@ -141,7 +141,7 @@ def test_another_file_name_needs_a_choice_if_packs_of_several_databases_are_inst
     installed.pack("tasks", ONE)
     said = homie(command, "--database", tmp_path / "copy.db")
     assert (said.code, said.out, len(said.err.splitlines())) == (2, "", 1)
-    assert "--pack file_organizer or tasks" in said.err
+    assert "`--pack file_organizer` or `--pack tasks`" in said.err
     assert not (tmp_path / "copy.db").exists()
 
 

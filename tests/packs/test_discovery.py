@@ -11,7 +11,9 @@ import pytest
 from helpers import creates, python_migration, recorded, run_sql, write_pack
 from homie_migrations_core import MigrationPack, MigrationRunner, hookimpl
 from homie_migrations_core.packs import discovery as plugins
-from homie_migrations_core.errors import MigrationFailed
+from homie_migrations_core.packs.locations import database_file
+from homie_migrations_core.packs.observers import Observers
+from homie_migrations_core.errors import MigrationFailed, PackBroken
 from homie_migrations_core.model import Step
 
 HEAD = "from pathlib import Path\nfrom homie_migrations_core import MigrationPack, hookimpl\n"
@@ -129,11 +131,11 @@ BROKEN_MODULES = {
     ),
     "typo": (
         HEAD + "@hookimpl\ndef homie_migration_pack(): return []",
-        "it implements homie_migration_pack, and there is no such hook",
+        "it implements homie_migration_pack, but there is no such hook",
     ),
     "typo beside a good one": (
         HEAD + "@hookimpl\ndef homie_migration_packs(): return []\n@hookimpl\ndef homie_step_start(run): pass\n",
-        "it implements homie_step_start, and there is no such hook",
+        "it implements homie_step_start, but there is no such hook",
     ),
     "hook of another name": (HEAD + "@hookimpl\ndef migration_packs(): return []", "unknown hook 'migration_packs' in plugin"),
     "marked with a strange name": (
@@ -143,11 +145,11 @@ BROKEN_MODULES = {
     "wrong argument": (HEAD + "@hookimpl\ndef homie_run_started(runs): pass", "Argument(s) {'runs'} are declared in the hookimpl"),
     "returns nothing": (
         HEAD + "@hookimpl\ndef homie_migration_packs(): pass",
-        "homie_migration_packs() returned None, which is no MigrationPack",
+        "homie_migration_packs() returned None, which is not a MigrationPack",
     ),
     "returns a name": (
         HEAD + "@hookimpl\ndef homie_migration_packs(): return ['a.migrations']",
-        "homie_migration_packs() returned 'a.migrations', which is no MigrationPack",
+        "homie_migration_packs() returned 'a.migrations', which is not a MigrationPack",
     ),
     "no pack": (
         HEAD + "@hookimpl\ndef homie_migration_packs(): return MigrationPack('A-b', 'x')",
@@ -181,7 +183,7 @@ def test_an_entry_point_that_leads_nowhere_is_broken(installed, value):
     ("files", "reason"),
     [
         ({}, "it holds no migration (was the distribution built without its migration files?)"),
-        ({"001_a.py": "", "helpers.py": ""}, "helpers.py is not named by the rule"),
+        ({"001_a.py": "", "helpers.py": ""}, "helpers.py is not a valid migration file name"),
         ({"001_a.py": "", "001_b.sql": ""}, "001_a.py and 001_b.sql have the same version 1"),
     ],
 )
@@ -283,7 +285,7 @@ def test_an_observer_that_is_named_twice_is_told_once(installed, tmp_path):
     installed.distribution("twice", {"twice_plugin": code}, {"one": "twice_plugin", "two": "twice_plugin"})
     collected = plugins.collect()
     assert broken(collected) == {}
-    plugins.Observers(collected.manager).tell("homie_run_started", run=None)
+    Observers(collected.manager).tell("homie_run_started", run=None)
     assert trace.read_text() == "x"
 
 
@@ -340,7 +342,7 @@ def test_a_broken_pack_never_stops_a_healthy_one_of_the_same_database(installed,
     database = tmp_path / "homie_app.db"
     with caplog.at_level(logging.ERROR, "homie_migrations"):
         assert [each.ref for each in MigrationRunner(database).apply()] == ["healthy:001_a"]
-    assert "The pack bad was left out: helpers.py is not named by the rule" in caplog.text
+    assert "The pack bad was left out: helpers.py is not a valid migration file name" in caplog.text
     assert MigrationRunner(database).status().packs["bad"].state == "broken"
 
 
@@ -354,28 +356,28 @@ def path_plugin(installed, name: str, body: str) -> None:
 
 def test_a_database_lies_in_modules_unless_somebody_says_otherwise(installed, tmp_path):
     path_plugin(installed, "silent", "return None")
-    answer = plugins.database_path(plugins.collect().manager, "homie_a.db", tmp_path)
+    answer = database_file("homie_a.db", tmp_path, plugins.collect())
     assert answer == (tmp_path / "modules" / "homie_a.db", False)
 
 
 def test_the_first_answer_wins_and_is_asked_with_the_facts(installed, tmp_path):
     path_plugin(installed, "silent", "return None")
     path_plugin(installed, "says", "return data_dir / 'elsewhere' / database")
-    answer = plugins.database_path(plugins.collect().manager, "homie_a.db", tmp_path)
+    answer = database_file("homie_a.db", tmp_path, plugins.collect())
     assert answer == (tmp_path / "elsewhere" / "homie_a.db", True)
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_the_answer_may_be_text(installed, tmp_path):
     path_plugin(installed, "says", "return str(data_dir / 'as_text.db')")
-    assert plugins.database_path(plugins.collect().manager, "a.db", tmp_path) == (tmp_path / "as_text.db", True)
+    assert database_file("a.db", tmp_path, plugins.collect()) == (tmp_path / "as_text.db", True)
 
 
 @pytest.mark.parametrize("body", ["raise RuntimeError('no disk')", "raise SystemExit(2)", SKIP, "return 3"])
 def test_a_plugin_that_fails_to_answer_is_not_guessed_for(installed, tmp_path, body):
     path_plugin(installed, "fails", body)
-    with pytest.raises(plugins.UnusablePack, match="homie_database_path failed for homie_a.db"):
-        plugins.database_path(plugins.collect().manager, "homie_a.db", tmp_path)
+    with pytest.raises(PackBroken, match="homie_database_path failed for homie_a.db"):
+        database_file("homie_a.db", tmp_path, plugins.collect())
 
 
 # --- who hears of a run --------------------------------------------------------------------------------------------

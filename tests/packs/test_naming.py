@@ -112,7 +112,9 @@ def test_names_that_are_no_migrations_are_left_alone(name):
 def test_any_other_python_or_sql_file_is_named_with_its_reason(name):
     migrations, _, problems = naming.sort_files(["002_fine.py", name])
     assert migrations == {2: "002_fine.py"}
-    assert problems == [f"{name} is not named by the rule (NNN_lower_case_words.py, .sql or .rollback.sql, with NNN >= 1)"]
+    assert problems == [
+        f"{name} is not a valid migration file name (expected NNN_lower_case_words.py, .sql or .rollback.sql, with NNN >= 1)"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -115,17 +115,20 @@ def test_a_version_is_read_without_running_the_file(read, source):
         ("", "001_a.py has no get_migration_version()"),
         ("REQUIRES = 3\n" + VERSION, "001_a.py has no apply_migration()"),
         ("def get_migration_version(): return 2\nREQUIRES = 3\n", "001_a.py has no apply_migration()"),
-        ("def get_migration_version(): return 2\nREQUIRES = 3\n" + APPLY, "001_a.py says that its version is 2, its name says 1"),
+        (
+            "def get_migration_version(): return 2\nREQUIRES = 3\n" + APPLY,
+            "001_a.py returns 2 as its version, but its file name says 1",
+        ),
         ("get_migration_version = None\n" + APPLY, "001_a.py has no get_migration_version()"),
         ("apply_migration = None\n" + VERSION, "001_a.py has no apply_migration()"),
         ("from elsewhere import *\napply_migration = 3\n" + VERSION, "001_a.py has no apply_migration()"),
-        ("def get_migration_version(): return 2\n" + APPLY, "001_a.py says that its version is 2, its name says 1"),
-        ("V = 2\nget_migration_version = lambda: V\n" + APPLY, "001_a.py says that its version is 2, its name says 1"),
-        ("def get_migration_version(): return '1'\n" + APPLY, "001_a.py says that its version is '1', its name says 1"),
-        ("def get_migration_version(): return True\n" + APPLY, "001_a.py says that its version is True, its name says 1"),
-        ("def get_migration_version(): return None\n" + APPLY, "001_a.py says that its version is None, its name says 1"),
-        ("def get_migration_version(): return -1\n" + APPLY, "001_a.py says that its version is -1, its name says 1"),
-        ("def get_migration_version(): return 1.0\n" + APPLY, "001_a.py says that its version is 1.0, its name says 1"),
+        ("def get_migration_version(): return 2\n" + APPLY, "001_a.py returns 2 as its version, but its file name says 1"),
+        ("V = 2\nget_migration_version = lambda: V\n" + APPLY, "001_a.py returns 2 as its version, but its file name says 1"),
+        ("def get_migration_version(): return '1'\n" + APPLY, "001_a.py returns '1' as its version, but its file name says 1"),
+        ("def get_migration_version(): return True\n" + APPLY, "001_a.py returns True as its version, but its file name says 1"),
+        ("def get_migration_version(): return None\n" + APPLY, "001_a.py returns None as its version, but its file name says 1"),
+        ("def get_migration_version(): return -1\n" + APPLY, "001_a.py returns -1 as its version, but its file name says 1"),
+        ("def get_migration_version(): return 1.0\n" + APPLY, "001_a.py returns 1.0 as its version, but its file name says 1"),
         (
             "async def apply_migration(conn): pass\n" + VERSION,
             "001_a.py defines apply_migration with async def, which would never be awaited",
@@ -226,11 +229,11 @@ def test_requirements_are_read_without_running_the_file(read, declared, requires
 @pytest.mark.parametrize(
     ("declared", "problem"),
     [
-        ("REQUIRES = ('b',)", "001_a.py requires 'b', which is no ref like pack:3"),
-        ("REQUIRES = ('b:3', 4)", "001_a.py requires 4, which is no ref like pack:3"),
-        ("REQUIRES = 'b:3, c:4'", "001_a.py requires 'b:3, c:4', which is no ref like pack:3"),
-        ("REQUIRES = None", "001_a.py has REQUIRES = None, which is no tuple of refs"),
-        ("REQUIRES = {'b': 3}", "001_a.py has REQUIRES = {'b': 3}, which is no tuple of refs"),
+        ("REQUIRES = ('b',)", "001_a.py requires 'b', which is not a valid reference (expected e.g. 'pack:3')"),
+        ("REQUIRES = ('b:3', 4)", "001_a.py requires 4, which is not a valid reference (expected e.g. 'pack:3')"),
+        ("REQUIRES = 'b:3, c:4'", "001_a.py requires 'b:3, c:4', which is not a valid reference (expected e.g. 'pack:3')"),
+        ("REQUIRES = None", "001_a.py has REQUIRES = None, which is not a tuple of references"),
+        ("REQUIRES = {'b': 3}", "001_a.py has REQUIRES = {'b': 3}, which is not a tuple of references"),
         ("REQUIRES = tuple(x)", "001_a.py, line 1: REQUIRES can't be read without running it; write it as a literal"),
         ("REQUIRES = ('b:3',) + X", "001_a.py, line 1: REQUIRES can't be read without running it; write it as a literal"),
         (
@@ -248,7 +251,7 @@ def test_requirements_that_cannot_be_read_make_the_file_unusable(read, declared,
 
 def test_requirements_that_turn_out_otherwise_when_the_file_runs_stop_it(read):
     migration = read(VERSION + APPLY + "globals()['REQUIRES'] = ('b:3',)\n")
-    with pytest.raises(UnusablePack, match=r"001_a\.py makes up its REQUIRES while it runs \(\('b:3',\)\); write it as a literal"):
+    with pytest.raises(UnusablePack, match=r"001_a\.py computes its REQUIRES while it runs \(\('b:3',\)\); write it as a literal"):
         load(migration, None)
 
 
@@ -268,7 +271,11 @@ def test_requirements_that_turn_out_otherwise_when_the_file_runs_stop_it(read):
         ),
         ("SELECT 1;\n-- requires: b:3", (), None),
         ("-- it requires: patience\nSELECT 1;", (), None),
-        ("-- requires: patience\nSELECT 1;", (), "001_a.sql requires 'patience', which is no ref like pack:3"),
+        (
+            "-- requires: patience\nSELECT 1;",
+            (),
+            "001_a.sql requires 'patience', which is not a valid reference (expected e.g. 'pack:3')",
+        ),
     ],
 )
 def test_the_leading_comments_of_a_script_name_its_requirements(tmp_path, script, requires, problem):
@@ -298,11 +305,11 @@ def test_a_script_that_is_not_utf_8_is_named_also_when_it_is_the_rollback(tmp_pa
 def test_a_folder_that_is_none_or_empty_or_full_of_strange_files_is_no_pack(tmp_path):
     (tmp_path / "file").touch()
     for place in ("nowhere", "file"):
-        with pytest.raises(UnusablePack, match="does not exist or is no folder"):
+        with pytest.raises(UnusablePack, match="does not exist or is not a folder"):
             read_pack(MigrationPack("p", tmp_path / place))
     with pytest.raises(UnusablePack, match="it holds no migration"):
         read_pack(write_pack(tmp_path / "empty", "p", {"__init__.py": ""}))
-    with pytest.raises(UnusablePack, match=r"1_a\.sql have the same version 1; helpers\.py is not named by the rule"):
+    with pytest.raises(UnusablePack, match=r"1_a\.sql have the same version 1; helpers\.py is not a valid migration file name"):
         read_pack(write_pack(tmp_path / "bad", "p", {"001_a.py": creates(1, "a"), "1_a.sql": "", "helpers.py": ""}))
 
 
@@ -454,10 +461,13 @@ def test_what_runs_is_what_was_checksummed(tmp_path):
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("from elsewhere_001 import get_migration_version\n" + APPLY, "001_a.py says that its version is 7, its name says 1"),
+        (
+            "from elsewhere_001 import get_migration_version\n" + APPLY,
+            "001_a.py returns 7 as its version, but its file name says 1",
+        ),
         (
             "from elsewhere_001 import yes as get_migration_version\n" + APPLY,
-            "001_a.py says that its version is True, its name says 1",
+            "001_a.py returns True as its version, but its file name says 1",
         ),
         ("from elsewhere_001 import *\n" + VERSION, "001_a.py has no apply_migration()"),
         (
@@ -523,8 +533,8 @@ def test_every_pending_file_that_cannot_be_used_is_named_at_once(tmp_path):
         tmp_path / "p", "p", {"001_a.py": VERSION, "002_b.py": "x", "003_c.py": creates(3, "c"), "004_d.sql": "-- requires: x"}
     )
     reason = (
-        "001_a.py has no apply_migration(); 002_b.py has no get_migration_version(); 004_d.sql requires 'x', which is no "
-        "ref like pack:3"
+        "001_a.py has no apply_migration(); 002_b.py has no get_migration_version(); 004_d.sql requires 'x', which is not "
+        "a valid reference (expected e.g. 'pack:3')"
     )
     runner = MigrationRunner(tmp_path / "homie_p.db", [pack])
     assert runner.status().packs["p"].reason == reason
@@ -562,7 +572,7 @@ for folder in ("sealed", "sealed/inner"):
         "001_a.py can't be read (Permission denied)",
         "002_b.rollback.sql can't be read (Permission denied)",
         f"its folder {place / 'sealed'} can't be read (Permission denied)",
-        f"its folder {place / 'sealed' / 'inner'} does not exist or is no folder",
+        f"its folder {place / 'sealed' / 'inner'} does not exist or is not a folder",
     ]
 
 

@@ -1,0 +1,44 @@
+"""
+Tell plugins and observers what a run does, through the hooks of `packs/hookspecs.py`.
+
+When something is told is decided in `running/`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pluggy
+
+from homie_migrations_core.packs.discovery import new_manager, register
+from homie_migrations_core.stopping import ends_the_run
+
+_log = logging.getLogger("homie_migrations")
+
+
+class Observers:
+    """Tell every plugin what a run does. One that raises is logged, and harms neither the run nor the others."""
+
+    def __init__(self, manager: pluggy.PluginManager | None, others: Iterable[object] = ()) -> None:
+        self._managers = [manager] if manager else []
+        own = new_manager()
+        for each in others:
+            register(own, each)
+        if own.get_plugins():
+            self._managers.append(own)
+
+    def tell(self, hook: str, **facts: object) -> None:
+        """Call the hook of every plugin that implements it, one after the other."""
+        for manager in self._managers:
+            plugins = [implementation.plugin for implementation in getattr(manager.hook, hook).get_hookimpls()]
+            for plugin in plugins:
+                caller = manager.subset_hook_caller(hook, [each for each in plugins if each is not plugin])
+                try:
+                    caller(**facts)
+                except BaseException as error:
+                    if ends_the_run(error):
+                        raise
+                    _log.exception("An observer failed in %s; the run goes on.", hook)
