@@ -16,7 +16,7 @@ from homie_migrations_core.model import Record, Restored, RowCount
 from homie_migrations_core.sqlite.file import DatabaseFile
 from homie_migrations_core.sqlite.holders import tell_waiting
 from homie_migrations_core.sqlite.reader import read
-from homie_migrations_core.sqlite.restoring import Restoring
+from homie_migrations_core.sqlite.restoring import Restorer
 from homie_migrations_core.sqlite.rows import count_rows, tables_of
 from homie_migrations_core.sqlite.snapshots import Keeper
 from homie_migrations_core.sqlite.tracking import ForeignTable, Tracking, read_tracking
@@ -45,7 +45,7 @@ def restore(
             keeper.take(records, counts=True)
 
     try:
-        restoring.put_back(secure)
+        restoring.restore(secure)
     except BaseException as error:
         if not restoring.done:
             keeper.drop()
@@ -97,11 +97,11 @@ def preview(
     )
 
 
-def _restoring(file: DatabaseFile, snapshot: str) -> Restoring:
+def _restoring(file: DatabaseFile, snapshot: str) -> Restorer:
     def waiting() -> None:
         tell_waiting(file.path, readers=True)
 
-    return Restoring(file.path, snapshot, lock_timeout=file.lock_timeout, stop=file.stop, waiting=waiting)
+    return Restorer(file.path, snapshot, lock_timeout=file.lock_timeout, stop=file.stop, waiting=waiting)
 
 
 def _count(file: DatabaseFile, path: str) -> dict[str, int]:

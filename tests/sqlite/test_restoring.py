@@ -19,6 +19,8 @@ from helpers import creates, fingerprint, query, recorded, run_sql, write_pack
 
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.errors import (
+    CommitUnconfirmed,
+    DatabaseReplaced,
     DatabaseUnusable,
     HomieMigrationsError,
     LockTimeout,
@@ -1032,3 +1034,92 @@ def test_what_belongs_to_another_tool_can_be_kept_and_put_back(path: Path, pack:
     run_sql(path, CHANGES)
     assert runner.restore(snapshot).pending_again == ()
     assert content(path) == before
+
+
+# --- what is said after an error ------------------------------------------------------------------------
+
+
+def failing_at(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    """As if the disk failed when that share of the pages is copied; at 1 the copy has been committed."""
+
+    def fail(_what: str, done: int | None = None, total: int | None = None) -> None:
+        if done is not None and total and done >= share * total:
+            raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(restoring, "PAGES_A_STEP", 1)
+    monkeypatch.setattr(restoring, "tell_phase", fail)
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_an_error_before_the_commit_is_told_as_nothing_done(
+    tmp_path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    path, source = (
+        database(tmp_path / "data" / "homie_p.db", mode),
+        database(tmp_path / "source.db", "delete", "CREATE TABLE o (a);"),
+    )
+    before = content(path)
+    failing_at(monkeypatch, 0.5)
+    with pytest.raises(DatabaseUnusable, match="disk I/O error"):
+        MigrationRunner(path, [pack]).restore(source)
+    assert content(path) == before
+    assert in_backups(path) == []
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_an_error_after_the_commit_is_logged_and_the_database_told_as_restored(
+    tmp_path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, mode: str
+) -> None:
+    path, source = (
+        database(tmp_path / "data" / "homie_p.db", mode),
+        database(tmp_path / "source.db", "delete", "CREATE TABLE o (a);"),
+    )
+    failing_at(monkeypatch, 1)
+    found = MigrationRunner(path, [pack]).restore(source)
+    assert content(path) == content(source)
+    assert found.snapshot is not None
+    assert f"{path} was restored, and SQLite reported an error after that: disk I/O error" in caplog.text
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_an_error_after_which_the_file_can_not_be_read_is_told_as_not_known(
+    tmp_path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    path, source = (
+        database(tmp_path / "data" / "homie_p.db", mode),
+        database(tmp_path / "source.db", "delete", "CREATE TABLE o (a);"),
+    )
+    failing_at(monkeypatch, 0.5)
+
+    def unreadable(*_: object, **__: object) -> None:
+        raise DatabaseUnusable(str(path), "it is gone", "Look for it.")
+
+    read = restoring.read
+    monkeypatch.setattr(restoring, "read", lambda at, *rest, **more: (unreadable if at == str(path) else read)(at, *rest, **more))
+    with pytest.raises(
+        CommitUnconfirmed, match=r"It is not known whether the snapshot .*source\.db was committed to .*disk I/O error"
+    ):
+        MigrationRunner(path, [pack]).restore(source)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file can't be replaced there")
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_a_database_that_is_removed_or_replaced_meanwhile_is_not_told_as_restored(
+    tmp_path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch, how: str, mode: str
+) -> None:
+    path, source = (
+        database(tmp_path / "data" / "homie_p.db", mode),
+        database(tmp_path / "source.db", "delete", "CREATE TABLE o (a);"),
+    )
+    other = database(tmp_path / "other.db", "delete", "CREATE TABLE strange (a);")
+
+    def meanwhile(*_: object) -> None:
+        if how == "removed":
+            path.unlink(missing_ok=True)
+        elif other.exists():
+            other.replace(path)
+
+    monkeypatch.setattr(restoring, "tell_phase", meanwhile)
+    with pytest.raises(DatabaseReplaced, match="replaced or removed the file while it was restored"):
+        MigrationRunner(path, [pack]).restore(source)

@@ -133,4 +133,3 @@ def test_a_strange_pack_in_the_records_neither_keeps_a_database_from_being_migra
     assert snapshot.name.endswith("Z.others.auto.db")
     assert [each.applied for each in runner.backups()] == ["others"]
     assert runner.backup().name.endswith("Z.p-1+others.db")
-
