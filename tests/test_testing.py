@@ -161,7 +161,7 @@ def test_version_0_is_a_file_that_holds_nothing(migrated_database):
 
 @pytest.mark.parametrize("to", [9, "tags:1", "nonsense"])
 def test_no_such_version(migrated_database, to):
-    with pytest.raises(HomieMigrationsError, match="does not name a migration|no pack 'tags'"):
+    with pytest.raises(HomieMigrationsError, match="is not a valid reference|does not name a migration|no pack 'tags'"):
         migrated_database(NOTES, to=to)
 """
     ran = run(pytester, SCENE + code)
@@ -195,6 +195,21 @@ def test_files_that_changed_are_applied_as_they_are_now(migrated_database):
     assert list(ran.outcomes.values()) == ["passed"] * 3, ran.text
 
 
+def test_a_database_is_put_where_the_application_looks_for_it_but_never_over_another_file(pytester):
+    write_pack(pytester.path / "migrations", "notes", NOTES)
+    code = """
+def test_a_place(migrated_database, migration_runner, tmp_path):
+    place = tmp_path / "data" / "modules" / "homie_notes.db"
+    assert migrated_database(NOTES, to=2, at=place) == place
+    assert [each.ref for each in migration_runner(place).apply()] == ["notes:003_stars"]
+    before = place.read_bytes()
+    with pytest.raises(FileExistsError):
+        migrated_database(NOTES, at=place)
+    assert place.read_bytes() == before
+"""
+    assert run(pytester, SCENE + code).outcomes == {"test_a_place": "passed"}
+
+
 def test_an_installed_pack_comes_by_its_name_with_the_packs_that_it_requires(pytester, installed):
     installed.pack("tags", {"001_tags.py": creates(1, "tags")}, database="shared.db")
     installed.pack("notes", {"001_notes.py": creates(1, "notes", requires=("tags:1",))}, database="shared.db")
@@ -207,6 +222,7 @@ def test_by_name(migrated_database):
     assert tables(path) == {"tags", "notes", "links"}
     assert tables(migrated_database("notes", others=["links", "tags"])) == {"tags", "notes", "links"}
     assert tables(migrated_database("tags")) == {"tags"}
+    assert tables(migrated_database("tags", others="installed")) == {"tags", "notes", "links"}
 
 def test_not_there(migrated_database):
     with pytest.raises(HomieMigrationsError, match="there is no pack 'nodes'; the packs installed are .*notes"):

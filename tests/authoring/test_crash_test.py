@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from helpers import creates, python_migration, recorded, run_sql, tables, write_pack
 from homie_migrations_core import MigrationPack, MigrationRunner
-from homie_migrations_core.authoring import crash_test as killing
 from homie_migrations_core.errors import MigrationFailed
-from homie_migrations_core.authoring.crash_test import kill_everywhere
+from homie_migrations_core.authoring.crash_test import CrashTest, DatabaseState, PlannedKill, kill_everywhere, read_state
+from homie_migrations_core.authoring.killed_process import KillPoint, StatementCounter, WatchedRunner
 from homie_migrations_core.stopping import StopRequest
 
 NOTES = {
@@ -59,7 +59,7 @@ def test_a_migration_that_can_not_run_twice_is_found_out(tmp_path):
         "Killed after the commit of notes:001_a, the next run can't go on: notes:002_b failed, FileExists"
     )
     assert "(002_b.py, line 9: Path(" in finding.message
-    assert "run again after it was killed" in finding.advice
+    assert "run again after a kill" in finding.advice
 
 
 def test_a_first_migration_that_can_not_run_twice_is_not_taken_for_killed(tmp_path):
@@ -68,7 +68,7 @@ def test_a_first_migration_that_can_not_run_twice_is_not_taken_for_killed(tmp_pa
     )
     (finding,) = kill_everywhere(write_pack(tmp_path / "pack", "notes", {"001_b.py": once})).findings
     assert finding.code == "not_killed"
-    assert "to be killed in the middle of notes:001_b did not come so far: notes:001_b failed, FileExistsError" in finding.message
+    assert "to be killed in the middle of notes:001_b did not get that far: notes:001_b failed, FileExistsError" in finding.message
 
 
 @pytest.mark.parametrize(
@@ -95,27 +95,28 @@ def test_a_database_that_is_half_done_after_the_kill_is_told(tmp_path):
     path = tmp_path / pack.database
     MigrationRunner(path, [pack]).apply(to="notes:1")
     run_sql(path, "CREATE TABLE tags (half)")
-    scene = killing._Scene(tmp_path, [pack], StopRequest())
-    left = killing._Runner(tmp_path / "left.db", [pack], StopRequest(), killing._Watcher())
-    left.apply(to="notes:1")
-    doom = killing._Doom(str(path), "notes:002_tags", "in the middle of", 1)
-    doom.outcome.write_text("killed")
-    _, finding = scene.examine(killing._Killed(doom, left.state(), doom.ref, left.state()), "")
+    crash_test = CrashTest(tmp_path, [pack], StopRequest())
+    runner = WatchedRunner(tmp_path / "left.db", [pack], StopRequest(), StatementCounter())
+    runner.apply(to="notes:1")
+    left = read_state(runner)
+    point = KillPoint(str(path), "notes:002_tags", "in the middle of", 1)
+    point.outcome.write_text("killed")
+    _, finding = crash_test.examine(PlannedKill(point, left, point.ref, left), "")
     assert finding.code == "killed_off_a_boundary"
     assert "Killed in the middle of notes:002_tags, it left a half-done database: table tags added" in finding.message
-    assert scene.examine(killing._Killed(doom, killing._State(()), doom.ref, left.state()), "")[1].message.endswith(
-        ": notes:001_notes is recorded instead of nothing."
-    )
+    _, finding = crash_test.examine(PlannedKill(point, DatabaseState(()), point.ref, left), "")
+    assert finding.message.endswith(": notes:001_notes is recorded instead of nothing.")
 
 
 def test_a_process_that_never_ran_is_no_kill(tmp_path):
     pack = write_pack(tmp_path / "pack", "notes", NOTES)
-    scene = killing._Scene(tmp_path, [pack], StopRequest())
-    never = killing._Killed(
-        killing._Doom(str(tmp_path / "x.db"), "notes:001_notes", "in the middle of", 1), killing._State(), None, killing._State()
+    crash_test = CrashTest(tmp_path, [pack], StopRequest())
+    point = KillPoint(str(tmp_path / "x.db"), "notes:001_notes", "in the middle of", 1)
+    never = PlannedKill(point, DatabaseState(), None, DatabaseState())
+    assert crash_test.examine(never, "ModuleNotFoundError: no")[1].message.endswith(
+        "did not get that far: ModuleNotFoundError: no."
     )
-    assert scene.examine(never, "ModuleNotFoundError: no")[1].message.endswith("did not come so far: ModuleNotFoundError: no.")
-    assert scene.examine(never, "")[1].code == "not_killed"
+    assert crash_test.examine(never, "")[1].code == "not_killed"
 
 
 def test_of_a_long_pack_the_newest_migrations_are_killed_and_the_others_named(tmp_path):
@@ -149,7 +150,7 @@ def test_where_there_is_no_fork_the_process_itself_ends_at_the_moment(tmp_path, 
     path = tmp_path / pack.database
     MigrationRunner(path, [pack]).apply(to="notes:1")
     arguments = json.dumps([[["notes", True, str(pack.migrations), pack.database]], [[str(path), "notes:002_tags", moment, at]]])
-    code = "import json, os, sys\nif hasattr(os, 'fork'): del os.fork\nfrom homie_migrations_core.authoring.crash_test import meet\nmeet(*json.loads(sys.argv[1]))"
+    code = "import json, os, sys\nif hasattr(os, 'fork'): del os.fork\nfrom homie_migrations_core.authoring.killed_process import run_and_kill\nrun_and_kill(*json.loads(sys.argv[1]))"
     done = subprocess.run([sys.executable, "-c", code, arguments], capture_output=True, text=True)
     assert done.returncode == (-9 if os.name != "nt" else 15), done.stderr
     assert Path(f"{path}.outcome").read_text() == "killed"
@@ -165,7 +166,7 @@ def test_it_leaves_no_file_behind(tmp_path, monkeypatch):
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
-def test_relative_imports_of_an_installed_pack_work_in_the_doomed_process_too(installed):
+def test_relative_imports_of_an_installed_pack_work_in_the_killed_process_too(installed):
     installed.pack(
         "notes",
         {
