@@ -1,7 +1,7 @@
 """
-Copying a database through SQLite's own backup call (https://sqlite.org/backup.html), and looking at the copy.
+Copying a database with SQLite's backup call (https://sqlite.org/backup.html), and checking the copy.
 
-Never copies the file by other means, and knows nothing of what the copy is for.
+Never copies the file by other means. What the copy is for is up to others.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class NoRoom(Exception):
 
 def copy_database(source: sqlite3.Connection, target: Path, stop: StopRequest, doing: str = "") -> None:
     """
-    The state of `source` at this moment is in `target`, an empty file, not yet on disk for sure.
+    Copy the state of `source` at this moment into `target`, an empty file, without waiting until it is on disk.
 
-    Who listens to phases hears how far it is, if it is `doing` anything of note. `source` must not be in a transaction.
+    Reports its progress as the phase `doing`, if there is one. `source` must not be in a transaction.
 
     Raises:
-        Stopped: `stop` asked for it.
-        NoRoom, sqlite3.Error, OSError: It could not be copied.
+        Stopped: A stop was asked for.
+        NoRoom, sqlite3.Error, OSError: It could not be copied. `target` is left to the caller.
     """
 
     def look_up(_status: int, remaining: int, total: int) -> None:
@@ -69,19 +69,19 @@ def copy_database(source: sqlite3.Connection, target: Path, stop: StopRequest, d
 
 
 def size_of(connection: sqlite3.Connection) -> int:
-    """The bytes of a database's pages, those in its WAL included."""
+    """Return the bytes of a database's pages, those in its WAL included."""
     pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
     return int(pages) * int(size)
 
 
 def sync_and_check(source: sqlite3.Connection, target: Path, stop: StopRequest) -> bool:
     """
-    The copy is on disk and says the same as its source, or this raises. Whether both are sound comes back.
+    Wait until the copy is on disk, check that it equals its source, and return whether both are sound.
 
-    What is wrong with both is no difference. Reading it back overlaps with the sync.
+    Damage that both have is no difference. Reading the copy back overlaps with the sync.
 
     Raises:
-        Stopped: `stop` asked for it.
+        Stopped: A stop was asked for.
         sqlite3.Error, OSError: It differs, or could not be written.
     """
     # Nobody else knows this file, so it needs no lock, no -wal and no -shm.
@@ -99,12 +99,12 @@ def sync_and_check(source: sqlite3.Connection, target: Path, stop: StopRequest) 
 
 def side_by_side(stop: StopRequest, jobs: Sequence[Callable[[], object]], interrupt: Callable[[], None]) -> list[object]:
     """
-    What the jobs return, each in a thread of its own, so that a signal finds this one awake.
+    Run each job in a thread of its own, so that this one can react to a signal, and return their results.
 
-    They must not raise. All but the first are waited for in any case, after `interrupt` if need be.
+    They must not raise. All but the first are waited for in any case, after a call of `interrupt` if necessary.
 
     Raises:
-        Stopped: `stop` asked for it.
+        Stopped: A stop was asked for.
     """
     if stop.asked():  # they may be done before anybody looks
         raise Stopped
@@ -134,14 +134,14 @@ def side_by_side(stop: StopRequest, jobs: Sequence[Callable[[], object]], interr
 
 
 def open_at_rest(path: Path) -> sqlite3.Connection:
-    """A connection to a file that nobody writes to: without a lock, and without a file beside it. For any thread."""
+    """Connect to a file that nobody writes to, without a lock and without a file beside it. For any thread."""
     return sqlite3.connect(
         uri(os.fspath(path), "mode=ro&immutable=1"), timeout=SLICE, uri=True, isolation_level=None, check_same_thread=False
     )
 
 
 def find_damage(connection: sqlite3.Connection) -> str:
-    """What is wrong with the file itself, in SQLite's words; not with its rows, nor what only the application knows."""
+    """Return what is wrong with the file itself, in SQLite's words; not with its rows, nor what only the application knows."""
     try:
         found = [str(row[0]) for row in connection.execute("PRAGMA quick_check").fetchall()]
     except sqlite3.Error as error:
@@ -169,7 +169,7 @@ def _sync_file(path: Path) -> OSError | None:
 
 
 def sync_folder(folder: Path) -> None:
-    """The names in the folder are on disk."""
+    """Wait until the names in the folder are on disk."""
     if os.name == "nt":
         return  # Windows has no handle for this; NTFS keeps its own journal of names
     descriptor = os.open(folder, os.O_RDONLY)

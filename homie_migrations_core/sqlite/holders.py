@@ -1,5 +1,5 @@
 """
-Which processes keep a database locked, as far as the system tells: on Linux, for locks of this machine.
+Which processes keep a database locked. Known on Linux only, and only for processes of this machine.
 
 SQLite's locks are ranges of bytes (https://sqlite.org/fileformat2.html, "the lock-byte page", and
 https://sqlite.org/walformat.html, section 2.3.1); the kernel lists who holds which.
@@ -21,16 +21,17 @@ _WAL_WRITE, _WAL_LAST = 120, 127
 
 def who_holds(path: str, *, reading: bool = False) -> list[str]:
     """
-    The other processes that write to the file, or with `reading` those that read it, as words; none if it can't be known.
+    Return the other processes that write to the file, or with `reading` those that read it; none if it can't be known.
 
-    Opens neither the file nor what lies beside it: that would drop locks of this process.
+    Each is a phrase with the process's number and its command line, whose text is taken as it is. Opens neither the file
+    nor what lies beside it: that would drop locks of this process.
     """
     try:
         with open(_LIST, encoding="ascii") as locks:
             lines = [line.split() for line in locks if " POSIX " in line]
     except OSError:
         return []
-    # In WAL mode who has the file open keeps a lock on it, and reads only under one of the others.
+    # In WAL mode, whoever has the file open keeps a lock on it, and reads only under one of the locks of the -shm file.
     in_wal = os.path.exists(path + "-shm")
     ranges = {_identity(path + "-shm"): (_WAL_WRITE, _WAL_LAST)} if in_wal else {_identity(path): (_PENDING, _LAST)}
     found: dict[int, None] = {}

@@ -1,7 +1,7 @@
 """
-What a step broke: keys, references, views, triggers. Compares with the state before it; changes nothing.
+What a step broke: foreign keys, references, views and triggers, and which indexes and triggers it lost. Changes nothing.
 
-Only what a step touched is looked at, and the state before is only asked for once something was found.
+Only what a step touched is checked, and the state before it is only needed once something was found.
 Whether a problem stops a run, or was accepted by the author, is decided by others.
 """
 
@@ -272,7 +272,7 @@ def _find_in_views_and_triggers(query: Query, named: set[str] | None, found: Pro
     for table, names in with_triggers.items():
         for event, statement in _ways_to_fire(query, table):
             why = _why_not(query, statement)
-            if why and "cannot modify" not in why:  # a view, by that event
+            if why and "cannot modify" not in why:  # a view that can't be written to by that event
                 # One statement compiles every trigger of its event, so which of several is broken can't be told.
                 triggers = f"the trigger {names[0]}" if len(names) == 1 else f"one of the triggers {', '.join(names)}"
                 problem = Problem("broken_view", ", ".join(names), f"{triggers} no longer works: {why}")
@@ -280,7 +280,7 @@ def _find_in_views_and_triggers(query: Query, named: set[str] | None, found: Pro
 
 
 def _why_not(query: Query, statement: str) -> str | None:
-    """Why it doesn't compile, if so; it is never run."""
+    """Return why a statement does not compile, if so; it is never run."""
     try:
         query(f"EXPLAIN {statement}")
     except sqlite3.Error as error:
@@ -291,7 +291,7 @@ def _why_not(query: Query, statement: str) -> str | None:
 
 
 def _ways_to_fire(query: Query, table: str) -> Iterable[tuple[str, str]]:
-    """Each event a trigger on `table` can wait for, and a statement for it."""
+    """Yield each event that a trigger on `table` can react to, and a statement that causes it."""
     where = f"main.{quoted(table)}"
     yield "delete", f"DELETE FROM {where}"
     try:
@@ -306,17 +306,17 @@ def _ways_to_fire(query: Query, table: str) -> Iterable[tuple[str, str]]:
 
 
 def _is_about_the_schema(error: sqlite3.Error) -> bool:
-    """Whether a statement does not compile, or not fit; a disk that fails is no finding."""
+    """Return whether the error is about a statement and the schema; a disk that fails is no finding."""
     return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF == sqlite3.SQLITE_ERROR
 
 
 def only_the_application_knows(error: sqlite3.Error) -> bool:
-    """Whether it says no more than that a function, collation or module is not there."""
+    """Return whether the error says no more than that a function, collation or module does not exist."""
     return any(text in str(error) for text in _ONLY_THE_APPLICATION_KNOWS)
 
 
 def helpers_of_tables(connection: GuardedConnection) -> set[tuple[str, str, str]]:
-    """Every index and trigger that somebody wrote: kind, name, table."""
+    """Return kind, name and table of every index and trigger that has a definition of its own."""
     rows = connection.speak(
         "SELECT type, name, tbl_name FROM main.sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
     )
@@ -324,7 +324,7 @@ def helpers_of_tables(connection: GuardedConnection) -> set[tuple[str, str, str]
 
 
 def lost_helpers(connection: GuardedConnection, before: set[tuple[str, str, str]], touched: Touched) -> list[str]:
-    """Indexes and triggers that vanished with a dropped table whose name is there again."""
+    """Return the indexes and triggers that were lost with a dropped table that was created again."""
     if not any(kind == "table" for kind, _ in touched.dropped):
         return []
     after = {(kind, name) for kind, name, _ in helpers_of_tables(connection)}

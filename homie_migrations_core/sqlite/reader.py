@@ -59,7 +59,7 @@ def read(path: str, look: Callable[[sqlite3.Connection], T], *, lock_timeout: fl
             if not is_busy(error):
                 raise explained(error, path) from error
             if time.monotonic() >= deadline:
-                advice = "A migration or another writer is at work there; try again later."
+                advice = "A migration or another program is writing to it: try again later."
                 raise LockTimeout(path, lock_timeout, "reading", advice, who_holds(path)) from error
             if not told:
                 told = True

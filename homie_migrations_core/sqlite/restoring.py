@@ -56,7 +56,7 @@ class Restorer:
 
     def check(self) -> None:
         """
-        The snapshot can be read, and is a sound database.
+        Check that the snapshot can be read, and is a sound database.
 
         Raises:
             SnapshotUnusable: It is not.
@@ -68,9 +68,9 @@ class Restorer:
         try:
             damage = read(self._snapshot, self._judge, lock_timeout=0.0)
         except (DatabaseUnusable, LockTimeout) as error:
-            raise SnapshotUnusable(self._snapshot, getattr(error, "found", "somebody writes to it")) from error
+            raise SnapshotUnusable(self._snapshot, getattr(error, "found", "another program writes to it")) from error
         except DatabaseInterrupted as error:
-            raise SnapshotUnusable(self._snapshot, "a process that changed it was interrupted and left a journal") from error
+            raise SnapshotUnusable(self._snapshot, "a process that changed it was killed and left a journal") from error
         if damage:
             raise SnapshotUnusable(self._snapshot, damage)
 
@@ -143,7 +143,7 @@ class Restorer:
         return True
 
     def _explained(self, error: sqlite3.Error) -> HomieMigrationsError:
-        advice = "Stop what uses it, move it away with its -wal and -journal, and restore again: it is made anew."
+        advice = "Stop the programs that use it, move it away with its -wal and -journal files, and restore again."
         known = explained(error, self._path)
         if isinstance(known, NotADatabase):
             return NotADatabase(self._path, advice)
@@ -196,7 +196,7 @@ class Restorer:
             if secure is not None:  # the first pages hold the write lock, and nobody can see them yet
                 now, secure = secure, None
                 now()
-            tell_phase("putting the snapshot back", total - remaining, total)
+            tell_phase("restoring the snapshot", total - remaining, total)
 
         self._version_before = live.execute("PRAGMA schema_version").fetchone()[0]
         # In WAL the last step commits, so that the first must not be the last.
@@ -205,7 +205,7 @@ class Restorer:
         self.done = True
 
     def _source(self, around: contextlib.ExitStack, *, in_wal: bool) -> sqlite3.Connection:
-        """The snapshot to read from: itself, or a copy of it where its shape would change the database's own."""
+        """Return the snapshot to read from: itself, or a copy of it where its format would change that of the database."""
         with contextlib.closing(open_at_rest(Path(self._snapshot))) as source:
             small = in_wal and source.execute("PRAGMA page_count").fetchone()[0] < 2
         beside = any(os.path.exists(self._snapshot + ending) for ending in ("-wal", "-journal"))
@@ -234,13 +234,13 @@ class Restorer:
                 return
 
     def _be_patient(self) -> None:
-        """Somebody was in the way: once more, unless it has been too long."""
+        """Give another program more time, unless it had enough."""
         if self._stop.asked():
             raise Stopped
         if time.monotonic() >= self._deadline:
             holders = list(dict.fromkeys([*who_holds(self._path), *who_holds(self._path, reading=True)]))
-            advice = "Nothing was changed; close the program that uses it, or wait longer."
-            raise LockTimeout(self._path, self._lock_timeout, "waiting to put a snapshot back into", advice, holders)
+            advice = "Nothing was changed. Close the program that uses it, or wait longer."
+            raise LockTimeout(self._path, self._lock_timeout, "waiting to restore a snapshot into", advice, holders)
         if not self._told:
             self._told = True
             self._waiting()

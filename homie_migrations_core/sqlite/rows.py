@@ -1,5 +1,5 @@
 """
-How many rows there are. Counts only; says nothing of what they mean.
+How many rows the tables of a database hold. What they mean is up to others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _OPS_BETWEEN_LOOKS = 10_000
 
 
 def tables_of(connection: sqlite3.Connection) -> list[str]:
-    """The tables that hold somebody's rows: no shadow tables, and not the runner's own."""
+    """Return the tables that hold an application's rows: no shadow tables, and not the tracking table."""
     speak = runner_execute(connection)
     try:
         found = speak("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual')").fetchall()
@@ -27,10 +27,10 @@ def tables_of(connection: sqlite3.Connection) -> list[str]:
 
 def count_rows(connection: sqlite3.Connection, tables: Iterable[str], stop: StopRequest | None = None) -> dict[str, int]:
     """
-    The number of rows of each table that can be read: not of a virtual one whose module only the application has.
+    Return the number of rows of each table that can be read: a virtual one whose module only the application has can't be.
 
     Raises:
-        Stopped: `stop` asked for it.
+        Stopped: A stop was asked for.
     """
     if stop is not None:
         connection.set_progress_handler(lambda: 1 if stop.asked() else 0, _OPS_BETWEEN_LOOKS)
@@ -46,7 +46,7 @@ def count_rows(connection: sqlite3.Connection, tables: Iterable[str], stop: Stop
 
 
 def count_all_values(connection: sqlite3.Connection, columns: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], int]:
-    """How many rows have a value, which is not NULL, in these columns of each table; nothing of those that are not there."""
+    """Return, by table and column, how many rows hold a value other than NULL, for the columns that exist."""
     found = {}
     for table, names in columns.items():
         there = {str(row[1]).lower() for row in connection.execute(f"PRAGMA main.table_info({quoted(table)})")}

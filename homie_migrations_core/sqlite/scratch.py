@@ -1,5 +1,5 @@
 """
-Throw-away copies of a database, which are gone afterwards: at once, or with the next one if the process is killed.
+Throw-away copies of a database, which are removed afterwards: at once, or by the next copy if the process is killed.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _IN_USE = "in_use"
 @contextlib.contextmanager
 def scratch_copy(path: str, *, lock_timeout: float, stop: StopRequest) -> Iterator[str]:
     """
-    Inside, a file with the present state of the database is there, for this process alone; none if there is no database.
+    Make a copy of the database for this process alone, and remove it at the end of the `with` block.
 
-    It lies beside the database, whose disk is the one that has to have room; in the folder for temporary files if
-    nothing can be made there. The database is only read.
+    The copy lies beside the database, whose disk is the one that must have room, or in the folder for temporary files if
+    no file can be made there. If there is no database, the path names no file. The database is only read.
 
     Raises:
         RehearsalFailed: There is no room, or no folder, for a copy.
-        LockTimeout, DatabaseUnusable, DatabaseInterrupted, Stopped: As for every reading.
+        LockTimeout, DatabaseUnusable, DatabaseInterrupted, Stopped: As for `reader.read`.
     """
     with _folder(path) as folder:
         copy = folder / os.path.basename(path)
@@ -55,7 +55,7 @@ def scratch_copy(path: str, *, lock_timeout: float, stop: StopRequest) -> Iterat
 
 @contextlib.contextmanager
 def _folder(path: str) -> Iterator[Path]:
-    """A folder for this process alone, which it locks with an SQLite lock: that one dies with the process."""
+    """Make a folder for this process alone, and lock it with a lock of SQLite, which ends with the process."""
     beside = os.path.dirname(os.path.realpath(path))
     prefix = f".{os.path.basename(path)}.rehearsal-"
     places = [place for place in (beside, tempfile.gettempdir()) if os.access(place, os.W_OK | os.X_OK)]
@@ -68,7 +68,7 @@ def _folder(path: str) -> Iterator[Path]:
             folder = Path(tempfile.mkdtemp(prefix=prefix, dir=places[0]))
             try:
                 lock = _lock(folder)
-            except sqlite3.Error:  # somebody sweeps it away: it looked like a leftover until it was locked
+            except sqlite3.Error:  # another process removes it: it looked like a leftover until it was locked
                 continue
             if not (folder / _IN_USE).exists():  # or has just done so
                 lock.close()
@@ -91,7 +91,7 @@ def _lock(folder: Path) -> sqlite3.Connection:
 
 
 def _sweep(place: str, prefix: str) -> None:
-    """The folders of processes that were killed are gone."""
+    """Remove the folders of processes that were killed."""
     with contextlib.suppress(OSError):
         for name in os.listdir(place):
             if name.startswith(prefix):
@@ -100,7 +100,7 @@ def _sweep(place: str, prefix: str) -> None:
                     lock = _lock(folder)
                 except sqlite3.Error:
                     continue
-                # While it is locked, so that whoever was about to move in finds that it is not there any more.
+                # While it is locked, so that a process that was about to use it finds that it is not there any more.
                 gone = folder.with_name(f"{folder.name}-gone")
                 try:
                     folder.rename(gone)
@@ -113,10 +113,10 @@ def _sweep(place: str, prefix: str) -> None:
 
 def examine(copy: str, stop: StopRequest) -> tuple[str, Problems]:
     """
-    What is damaged in a scratch copy, in SQLite's words, and which keys, views and triggers don't hold.
+    Return what is damaged in a scratch copy, in SQLite's words, and the problems of its keys, views and triggers.
 
     Raises:
-        Stopped: `stop` asked for it.
+        Stopped: A stop was asked for.
     """
 
     def opened() -> sqlite3.Connection:
@@ -142,14 +142,14 @@ def examine(copy: str, stop: StopRequest) -> tuple[str, Problems]:
 
 
 def peak_beside(copy: str) -> int:
-    """The bytes of a scratch copy's journal or WAL, which keeps its greatest size there."""
+    """Return the size of a scratch copy's journal or WAL, which keeps its greatest size there, in bytes."""
     return max((os.path.getsize(copy + ending) for ending in ("-journal", "-wal") if os.path.exists(copy + ending)), default=0)
 
 
 # --- the real file ----------------------------------------------------------------------------------------
 
 _WATCHED = {"sqlite3.connect": 1, "open": 1, "os.truncate": 1, "os.remove": 1, "os.rename": 2}
-"""Events of Python's own, and how many of their first facts are paths."""
+"""Audit events of Python, and how many of their first arguments are paths."""
 _off_limits: dict[int, str] = {}
 _watching: list[bool] = []
 
@@ -157,9 +157,10 @@ _watching: list[bool] = []
 @contextlib.contextmanager
 def off_limits(path: str) -> Iterator[None]:
     """
-    Inside, this thread can't open the file: what migrates a copy by a connection of its own would change the original.
+    Keep this thread from opening the file in the `with` block: a migration with a connection of its own would change the original.
 
-    Python's audit hooks (PEP 578) tell who opens what. They can't be taken away again, so it is one, and sleeps.
+    Python's audit hooks (PEP 578) are told of each file that is opened. They can't be removed again, so there is one, which does
+    nothing outside of such a block.
     """
     if not _watching:
         _watching.append(True)

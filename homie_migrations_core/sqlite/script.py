@@ -1,5 +1,5 @@
 """
-Where one statement of an SQL script ends and the next begins, so that the one that fails can be named.
+The statements of an SQL script, one by one, so that the one that fails can be named.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Script:
 
     @property
     def line(self) -> int:
-        """Where the statement that came last begins."""
+        """The line where the statement that came last begins."""
         return self._text.count("\n", 0, self._offset) + 1
 
 

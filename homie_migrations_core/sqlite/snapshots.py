@@ -39,10 +39,10 @@ _TEMPORARY = ".tmp"
 
 class Keeper:
     """
-    The one automatic snapshot of a run: taken before its first change, kept if anything was committed.
+    The automatic snapshot of one run: taken before its first change, kept if anything was committed.
 
-    Until then its name ends with `.begun.db`: a killed run leaves it, and then it is known that nothing had
-    been changed. Of what a series of killed runs left, the first and the last stay.
+    Until then its name ends with `.begun.db`: a run that is killed leaves it, and the name says that nothing had
+    been changed. Of those that a series of killed runs left, the first and the last stay.
     """
 
     def __init__(self, path: str, stop: StopRequest, now: Callable[[], datetime]) -> None:
@@ -51,13 +51,14 @@ class Keeper:
 
     def take(self, records: Sequence[Record], *, counts: bool = False) -> None:
         """
-        A checked copy of the file as it is, on disk. The caller holds the write lock and has written nothing yet.
+        Take a checked copy of the file, and wait until it is on disk.
 
-        With `counts` it counts at once, and no other is looked at: one of them may be about to be put back.
+        The caller holds the write lock and has written nothing yet. With `counts` it counts as kept at once, and no
+        other snapshot is removed: one of them may be about to be restored.
 
         Raises:
-            SnapshotFailed: It could not be taken whole; nothing of it is left.
-            Stopped: The stop was asked for; nothing of it is left.
+            SnapshotFailed: It could not be taken. What was written of it is removed, if that is possible.
+            Stopped: A stop was asked for. What was written of it is removed.
         """
         self.snapshot, sound = _take(self._path, AUTOMATIC if counts else BEGUN, records, self._now(), self._stop)
         if sound and not counts:  # else an older one may be the last that is
@@ -66,7 +67,7 @@ class Keeper:
 
     def keep(self) -> None:
         """
-        Something is about to be committed: from here on it counts.
+        Keep the snapshot, because something is about to be committed.
 
         Raises:
             SnapshotFailed: It could not be given its name.
@@ -83,13 +84,13 @@ class Keeper:
         _log.info("Snapshot before the first change: %s", final)
 
     def drop(self) -> None:
-        """Nothing was committed: it is gone, and the folder with it if that is empty now."""
+        """Remove the snapshot, because nothing was committed, and its folder if that is empty now."""
         if self.snapshot is not None:
             _discard_with_folder(self.snapshot)
             self.snapshot = None
 
     def prune(self, *, but: Path | None = None) -> None:
-        """Of the automatic snapshots of this database only the newest stay, and `but`. Those taken by hand are not touched."""
+        """Remove all but the newest automatic snapshots of this database, and `but`. Those taken by hand are not touched."""
         if self.snapshot is None:
             return
         try:
@@ -101,12 +102,12 @@ class Keeper:
 
 
 def take_by_hand(path: str, records: Sequence[Record], now: datetime, stop: StopRequest) -> Path:
-    """A checked copy of the file as it is, which is never pruned. As for `Keeper.take`."""
+    """Take a checked copy of the file, which is never pruned. Raises what `Keeper.take` raises."""
     return _take(path, BY_HAND, records, now, stop)[0]
 
 
 def list_snapshots(path: str) -> list[Snapshot]:
-    """The snapshots in the folder beside the database, newest first, known by their names. None is opened."""
+    """Return the snapshots in the folder beside the database, newest first, as their names tell. None is opened."""
     found = []
     for ending, kind in ENDINGS.items():
         for file in _files_of(path, ending):
@@ -152,12 +153,12 @@ def _folder_of(path: str) -> Path:
 
 
 def _file_of(path: str) -> str:
-    """The file's own name, whatever a link to it is called."""
+    """Return the file's own name, whatever a link to it is called."""
     return os.path.basename(os.path.realpath(path))
 
 
 def _make_empty(target: Path) -> None:
-    """An empty file is there, readable by others only once it is whole."""
+    """Make an empty file, which others may read only once it is complete."""
     while True:
         target.parent.mkdir(exist_ok=True)
         _discard(target)
@@ -167,14 +168,14 @@ def _make_empty(target: Path) -> None:
 
 
 def _discard_leftovers(path: str, *, but: Path) -> None:
-    """What killed processes left half-made is gone. Who holds the write lock is alone here."""
+    """Remove what killed processes left unfinished. Only the process that holds the write lock may do this."""
     for left in _files_of(path, _TEMPORARY):
         if left != but:
             _discard(left)
 
 
 def _files_of(path: str, ending: str) -> list[Path]:
-    """The files of this database with that ending, oldest first."""
+    """Return the files of this database with that ending, oldest first."""
     folder = _folder_of(path)
     if not folder.is_dir():
         return []

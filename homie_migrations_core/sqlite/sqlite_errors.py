@@ -54,5 +54,7 @@ def explained(error: sqlite3.Error, path: str) -> HomieMigrationsError:
     if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
         return not_writable(path, text)
     if primary == sqlite3.SQLITE_FULL:
-        return DatabaseUnusable(path, "the disk is full", "Make room and run it again; nothing was changed.")
-    return DatabaseUnusable(path, f"SQLite can't use it ({text})", "The file was left as it is.")
+        return DatabaseUnusable(path, "the disk is full", "Make room, and run it again.")
+    return DatabaseUnusable(
+        path, f"SQLite can't use it ({text})", "Check the disk and the permissions of the file, and run it again."
+    )

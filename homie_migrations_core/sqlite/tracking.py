@@ -1,13 +1,14 @@
 """
-The `schema_migrations` table: its SQL, and how an older shape of it is brought up to date.
+The `schema_migrations` table: its SQL, and how an earlier shape of it is converted.
 
-Says which rows are there; never decides what should be. The only place that spells the table's columns.
+Knows which rows are there; never decides which should be. The only module that names the table's columns.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple
 
 from homie_migrations_core.model import Migration, Record
 from homie_migrations_core.sqlite.guard import GuardedConnection, runner_execute
@@ -20,24 +21,25 @@ EARLIER_COLUMNS = COLUMNS[:3]
 _SELECT = f"SELECT {', '.join(COLUMNS)}, {{number}} FROM main.{TRACKING_TABLE} ORDER BY pack, version"
 _SELECT_EARLIER = f"SELECT {', '.join(EARLIER_COLUMNS)}, {{number}} FROM main.{TRACKING_TABLE} ORDER BY version"
 _INSERT = f"INSERT INTO main.{TRACKING_TABLE} (version, migration_name, pack, checksum, pack_version) VALUES (?, ?, ?, ?, ?)"
+_LONGEST_ROW = 200  # characters of a row that a message shows
 
 
 class ForeignTable(Exception):
-    """The table of that name is not one of ours; the text says what was found."""
+    """The table of that name belongs to another tool; the text says what was found."""
 
 
 class Tracking(NamedTuple):
-    """What a database says about itself."""
+    """What a database records."""
 
     shape: Shape
     records: tuple[Record, ...]
     holds_tables: bool
-    """Whether anything at all is in the schema: False for an empty database."""
+    """Whether there is anything in the schema: False for an empty database."""
 
 
 def create_sql(owner: str | None) -> str:
     """
-    The table, with `owner` as the pack of rows that are written without one.
+    Return the SQL of the table, with `owner` as the pack of rows that are written without one.
 
     Without a clear owner such a row is refused by SQLite rather than given to the wrong pack.
     """
@@ -56,40 +58,53 @@ def create_sql(owner: str | None) -> str:
 
 def read_tracking(connection: sqlite3.Connection) -> Tracking:
     """
-    The shape of the table and its rows; no table means no rows.
+    Return the shape of the table and its rows; no table means no rows.
 
     Raises:
         ForeignTable: Another tool made the table.
         sqlite3.Error: The file can't be read.
     """
-    speak = runner_execute(connection)
+    execute = runner_execute(connection)
     # A trigger may share its name with a table.
     named = "SELECT type, sql FROM main.sqlite_master WHERE lower(name) = ? AND type <> 'trigger'"
-    found = speak(named, (TRACKING_TABLE,)).fetchone()
+    found = execute(named, (TRACKING_TABLE,)).fetchone()
     if found is None:
-        return Tracking("none", (), speak("SELECT 1 FROM main.sqlite_master LIMIT 1").fetchone() is not None)
-    kind, sql = found
-    if kind != "table" or str(sql).lstrip().upper().startswith("CREATE VIRTUAL"):
-        raise ForeignTable(f"it is a {'virtual table' if kind == 'table' else kind}")
-    number = "0" if "WITHOUT ROWID" in str(sql).upper() else "_rowid_"
-    columns = speak(f"PRAGMA main.table_info({TRACKING_TABLE})").fetchall()
-    names = {str(column[1]).lower() for column in columns}
-    keys = [str(column[1]).lower() for column in sorted(columns, key=lambda column: column[5]) if column[5]]
-    types = {str(column[1]).lower(): str(column[2]).upper() for column in columns}
-    if names == set(COLUMNS) and keys == ["pack", "version"] and types["version"] == "INTEGER":
-        rows = speak(_SELECT.format(number=number)).fetchall()
-        if strange := next((row for row in rows if not (type(row[0]) is int and type(row[2]) is type(row[3]) is str)), None):
-            raise ForeignTable(f"it holds the row {strange!r}")
+        return Tracking("none", (), execute("SELECT 1 FROM main.sqlite_master LIMIT 1").fetchone() is not None)
+    kind, sql = found[0], str(found[1])
+    if kind != "table" or sql.lstrip().upper().startswith("CREATE VIRTUAL"):
+        raise ForeignTable(f"it is {'a virtual table' if kind == 'table' else 'an index' if kind == 'index' else f'a {kind}'}")
+    number = "0" if "WITHOUT ROWID" in sql.upper() else "_rowid_"
+    shape = _shape_of(execute(f"PRAGMA main.table_info({TRACKING_TABLE})").fetchall())
+    if shape == "current":
+        rows = execute(_SELECT.format(number=number)).fetchall()
+        _refuse_strange(rows)
         return Tracking("current", tuple(Record(row[0], row[2], row[3], row[1], *row[4:]) for row in rows), True)
-    if names == set(EARLIER_COLUMNS) and keys == ["version"] and types["version"] == "INTEGER":
-        rows = speak(_SELECT_EARLIER.format(number=number)).fetchall()
-        return Tracking("earlier", tuple(Record(row[0], row[2], None, row[1], sequence=row[3]) for row in rows), True)
+    rows = execute(_SELECT_EARLIER.format(number=number)).fetchall()
+    return Tracking("earlier", tuple(Record(row[0], row[2], None, row[1], sequence=row[3]) for row in rows), True)
+
+
+def _shape_of(columns: Sequence[tuple[Any, ...]]) -> Shape:
+    """Return which shape the columns make; they are rows of PRAGMA table_info."""
+    types = {str(column[1]).lower(): str(column[2]).upper() for column in columns}
+    keys = [str(column[1]).lower() for column in sorted(columns, key=lambda column: column[5]) if column[5]]
+    if types.get("version") == "INTEGER":
+        if types.keys() == set(COLUMNS) and keys == ["pack", "version"]:
+            return "current"
+        if types.keys() == set(EARLIER_COLUMNS) and keys == ["version"]:
+            return "earlier"
     raise ForeignTable(f"its columns are {', '.join(str(column[1]) for column in columns)}")
+
+
+def _refuse_strange(rows: Iterable[tuple[Any, ...]]) -> None:
+    for row in rows:
+        version, _, name, pack = row[:4]
+        if not (type(version) is int and type(name) is type(pack) is str):
+            raise ForeignTable(f"it holds the row {str(row)[:_LONGEST_ROW]}")
 
 
 def make_current(connection: GuardedConnection, shape: Shape, owner: str | None) -> None:
     """
-    The table is there, in the current shape, with the rows and times it had. Belongs to a transaction.
+    Make the table, or convert an earlier one with its rows and times. A transaction must be open.
 
     An earlier table is replaced rather than renamed, because a rename rewrites every view and trigger that
     mentions it and fails when one of them is broken.
@@ -114,12 +129,12 @@ def make_current(connection: GuardedConnection, shape: Shape, owner: str | None)
 
 
 def record_applied(connection: GuardedConnection, migration: Migration, pack_version: str | None) -> None:
-    """The row that says a migration is applied is there."""
+    """Record that a migration is applied."""
     connection.speak(_INSERT, (migration.version, migration.name, migration.pack, migration.checksum, pack_version))
 
 
 def record_duration(connection: GuardedConnection, migration: Migration, duration_ms: int) -> bool:
-    """How long it took stands in its row. False if the row is not there."""
+    """Add to a record how long its migration took. Return False if there is no such record."""
     return (
         connection.speak(
             f"UPDATE main.{TRACKING_TABLE} SET duration_ms = ? WHERE pack = ? AND version = ? AND migration_name = ?",
@@ -130,25 +145,25 @@ def record_duration(connection: GuardedConnection, migration: Migration, duratio
 
 
 def record_rolled_back(connection: GuardedConnection, migration: Migration) -> bool:
-    """The row is gone. False if there was none."""
+    """Remove the record of a migration. Return False if there was none."""
     return remove(connection, Record(migration.version, migration.name, migration.pack))
 
 
 def accept(connection: GuardedConnection, record: Record) -> None:
-    """The checksum of the row is the one given, if the row is there."""
+    """Give a record, if it is there, the checksum of `record`."""
     sql = f"UPDATE main.{TRACKING_TABLE} SET checksum = ? WHERE pack = ? AND version = ?"
     connection.speak(sql, (record.checksum, record.pack, record.version))
 
 
 def remove(connection: GuardedConnection, record: Record) -> bool:
-    """The row is gone. False if there was none, or a trigger brought it back."""
+    """Remove a record. Return False if there was none, or a trigger brought it back."""
     which = f"FROM main.{TRACKING_TABLE} WHERE pack = ? AND version = ?"
     gone = connection.speak(f"DELETE {which}", (record.pack, record.version)).rowcount == 1
     return gone and connection.speak(f"SELECT 1 {which}", (record.pack, record.version)).fetchone() is None
 
 
 def is_recorded(connection: sqlite3.Connection, migration: Migration) -> bool:
-    """Whether the row is there."""
+    """Return whether a migration is recorded."""
     # The table itself, or its current shape, may be what was not committed; then rows have no pack yet.
     return any(
         record.version == migration.version and (record.pack or record.name) in (migration.pack, migration.name)

@@ -22,7 +22,7 @@ from homie_migrations_core.stopping import Stopped, StopRequest
 
 class Writer:
     """
-    One database file, open for change, for one run. Use it from one thread, and close it.
+    Holds one database file open for change, for one run. Use it from one thread, and close it.
 
     Commits are durable when `commit` returns: `synchronous` is EXTRA, and a rollback journal is truncated
     rather than deleted for the length of the run, so that a commit syncs the journal's end in place of its
@@ -55,7 +55,7 @@ class Writer:
 
     def begin(self) -> bool:
         """
-        Take the write lock. True if the file may differ from what this writer last saw or wrote.
+        Take the write lock. Return True if the file may differ from what this writer last saw or wrote.
 
         Raises:
             LockTimeout: Others kept the lock for longer than `lock_timeout` seconds.
@@ -122,8 +122,8 @@ class Writer:
         Make the transaction durable.
 
         Raises:
-            LockTimeout: Readers kept it from committing for longer than `lock_timeout`; it is rolled back.
-            CommitFailed: It is not known from here whether it took effect.
+            LockTimeout: Readers kept it from committing for longer than `lock_timeout`. It was rolled back.
+            CommitFailed: SQLite reported an error. Whether the commit took effect must be read from the file.
         """
         deadline, told = time.monotonic() + self._lock_timeout, False
         while True:
@@ -138,7 +138,7 @@ class Writer:
                 if time.monotonic() >= deadline:
                     readers = who_holds(self.path, reading=True)
                     self.rollback()
-                    advice = "A reader has not finished its SELECT; nothing was kept."
+                    advice = "A reader has not finished its SELECT: close it, and run this again."
                     raise LockTimeout(self.path, self._lock_timeout, "committing to", advice, readers) from error
                 if not told:
                     told = True
@@ -147,7 +147,7 @@ class Writer:
             raise CommitFailed("SQLite reported success, but the transaction is still open")
 
     def rollback(self) -> None:
-        """Undo the transaction, if there still is one."""
+        """Roll the transaction back, if there still is one."""
         if self._connection is not None:
             self._connection.abandon()
             if self._connection.in_transaction:
@@ -165,15 +165,15 @@ class Writer:
         return self._file is not None and file_identity(self.path) != self._file
 
     def renew(self) -> None:
-        """Go on with a fresh connection, so that nothing a step left on this one reaches the next."""
+        """Close the connection, so that the next step gets a new one, without anything that this step left on it."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def close(self) -> None:
-        """Let go of the file. What was not committed is undone."""
+        """Close the file. What was not committed is rolled back."""
         try:
-            if self._connection is None and self._put_back_delete:  # it was given up, and so was its journal
+            if self._connection is None and self._put_back_delete:  # it was closed, and its journal left empty
                 self._connection = self._open()
                 self._connection.speak("PRAGMA journal_mode=TRUNCATE")
             if self._connection is not None:
@@ -187,4 +187,4 @@ class Writer:
 
 
 class CommitFailed(Exception):
-    """COMMIT raised; whether it took effect must be read from the file."""
+    """COMMIT reported an error; whether it took effect must be read from the file."""

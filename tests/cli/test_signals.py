@@ -426,7 +426,7 @@ COPIES = {
     "the snapshot of a repair": ("repair", (), "taking a snapshot"),
     "the snapshot of a restore": ("restore", (), "taking a snapshot"),
     "backup": ("backup", (), "taking a snapshot"),
-    "restore": ("restore", ("--no-backup",), "putting the snapshot back"),
+    "restore": ("restore", ("--no-backup",), "restoring the snapshot"),
     "the copy of a rehearsal": ("rehearse", (), "copying the database"),
     "the copy of a rehearsed rollback": ("rollback", ("--rehearse",), "copying the database"),
     "the copy of a rehearsed reset": ("reset", ("--rehearse",), "copying the database"),
@@ -459,7 +459,7 @@ def test_a_signal_while_a_snapshot_is_put_back_into_a_wal(started, scene: Scene,
     run_sql(scene.database, "PRAGMA journal_mode=WAL")
     before = query(scene.database, "SELECT * FROM one")
     process = started(*arguments, env=slow)
-    wait_for(Path(slow["SLOW_COPIES"], "putting_the_snapshot_back").exists, process)
+    wait_for(Path(slow["SLOW_COPIES"], "restoring_the_snapshot").exists, process)
     _, err = end(process, signal.SIGTERM)
     assert process.returncode == 143, err
     assert query(scene.database, "SELECT * FROM one") == before

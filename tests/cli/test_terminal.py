@@ -163,7 +163,7 @@ def slow(options, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> d
         (("baseline", "tasks", "2"), "taking a snapshot"),
         (("rehearse",), "copying the database"),
         (("rollback", "tasks"), "copying the database"),
-        (("restore", "copy.db", "--yes", "--no-backup"), "putting the snapshot back"),
+        (("restore", "copy.db", "--yes", "--no-backup"), "restoring the snapshot"),
     ],
     ids=lambda each: each if isinstance(each, str) else each[0],
 )

@@ -648,7 +648,7 @@ def test_a_database_that_is_not_there_is_not_half_there_if_it_could_not_be_made(
     else:
         monkeypatch.setattr(shutil, "disk_usage", lambda _: namedtuple("usage", "total used free")(1, 1, 0))
     with pytest.raises(HomieMigrationsError), hearing_phases(lambda what, *_: phases.append(what)):
-        MigrationRunner(path, [pack], should_stop=lambda: "putting the snapshot back" in phases).restore(source)
+        MigrationRunner(path, [pack], should_stop=lambda: "restoring the snapshot" in phases).restore(source)
     assert {each.name for each in path.parent.iterdir()} <= {"homie_p.db"}
     assert not path.exists() or content(path) == ["BEGIN TRANSACTION;", "COMMIT;"]
 
@@ -828,7 +828,7 @@ def test_a_snapshot_that_somebody_is_writing_to_is_refused(tmp_path: Path, pack:
             MigrationRunner(path, [pack]).restore(source)
     finally:
         writer.close()
-    assert "somebody writes to it" in str(refused.value)
+    assert "another program writes to it" in str(refused.value)
     assert fingerprint(path.parent) == files
 
 

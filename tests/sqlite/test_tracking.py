@@ -148,7 +148,7 @@ def test_a_table_of_another_tool_is_refused_and_left_as_it_is(database, pack, sq
     before = fingerprint(database.parent)
     runner = MigrationRunner(database, [pack])
     for call in (runner.apply, runner.plan, runner.history, runner.status, lambda: runner.rollback("p"), lambda: runner.redo("p")):
-        with pytest.raises(ForeignTrackingTable, match="its schema_migrations belongs to another tool"):
+        with pytest.raises(ForeignTrackingTable, match="its table `schema_migrations` belongs to another tool"):
             call()
     assert fingerprint(database.parent) == before
 
