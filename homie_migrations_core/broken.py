@@ -1,6 +1,4 @@
-"""
-A pack that cannot be used, and why. Apart from the other values, because every start-up loads it.
-"""
+"""`BrokenPack`: a pack that cannot be used, and why. Apart from `model.py`, because every start-up loads it."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ class BrokenPack(NamedTuple):
 
     @property
     def label(self) -> str:
-        """How a message names it."""
+        """The name that messages use for it."""
         if self.pack is not None and (self.entry_point in (None, self.pack)):
             return self.pack
         if self.pack is not None:

@@ -1,8 +1,8 @@
 """
-The names that Homie's backends have always called, for one folder of migrations.
+The runner that Homie's backends have always called, for one folder of migrations.
 
-Imports next to nothing while the database is up to date. A backend's `migration_runner.py` becomes a subclass
-of `MigrationRunner` with two attributes.
+A backend's `migration_runner.py` becomes a subclass of this `MigrationRunner` with two attributes. Very little is imported
+while the database is up to date.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from homie_migrations_core.runner import MigrationRunner as _CoreRunner
 
     class Entry(TypedDict):
-        """One migration in an answer of `get_migration_status`."""
+        """One migration in what `get_migration_status` returns."""
 
         version: int
         name: str
 
     class MigrationStatusDict(TypedDict):
-        """The answer of `get_migration_status`."""
+        """What `get_migration_status` returns."""
 
         current_version: int
         applied_migrations: list[Entry]
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 
 class MigrationRunner:
-    """One database, and the one pack that the subclass names, whatever the file's name is."""
+    """One database, and the one pack that the subclass names, whatever the name of the file."""
 
     pack_name: ClassVar[str]
     folder: ClassVar[str | os.PathLike[str]]
-    """Where the pack's migrations are."""
+    """The folder of the pack's migrations."""
     package: ClassVar[str | None] = None
-    """The same place as a package, if it is one: for relative imports, and to record which release applied what."""
+    """The same folder as a package, if it is one: for relative imports, and to record which release applied what."""
 
     def __init__(self, db_path: str | os.PathLike[str]) -> None:
         self.db_path = db_path
 
     def apply_migrations(self) -> int:
         """
-        The database is up to date; the number of migrations that were applied comes back.
+        Bring the database up to date, and return the number of migrations that were applied.
 
         Raises:
             HomieMigrationsError: As `homie_migrations_core.MigrationRunner.apply`.
@@ -55,7 +55,7 @@ class MigrationRunner:
         return len(self._runner().apply())
 
     def get_migration_status(self) -> MigrationStatusDict:
-        """What is applied and what is pending. Changes nothing; a missing file is version 0 and stays missing."""
+        """Return what is applied and what is pending. Changes nothing; a missing file is version 0 and stays missing."""
         status = self._runner().status().packs[self.pack_name]
         pending: list[Entry] = []
         applied: list[Entry] = []

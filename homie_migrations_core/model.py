@@ -1,6 +1,4 @@
-"""
-Frozen values that the rooms hand to each other. They know names and facts, and do nothing.
-"""
+"""Frozen values that the rooms hand to each other. They hold names and facts, and decide nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ Direction = Literal["apply", "rollback"]
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One migration as its file shows it, without having been run."""
+    """One migration as its file defines it. The file has been read, not run."""
 
     pack: str
     version: int
@@ -40,21 +38,21 @@ class Migration:
     requires: tuple[str, ...] = ()
     reversible: bool = False
     problem: str | None = None
-    """Why the file can't be used. A stop while it is pending, a finding once it is applied."""
+    """Why the file cannot be used. It stops a run while the migration is pending, and is a finding once it is applied."""
     content: bytes = field(default=b"", repr=False, compare=False)
-    """What was read, and what will be run: the code that was checked is the code that runs."""
+    """The bytes of the file. They are what will be run, so the code that was checked is the code that runs."""
     rollback_path: Path | None = None
     rollback_content: bytes = field(default=b"", repr=False, compare=False)
 
     @property
     def ref(self) -> str:
-        """Its full name, `pack:001_words`, accepted by every command."""
+        """The full name, `pack:001_words`, which every command accepts."""
         return f"{self.pack}:{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A pack whose files were found: what `MigrationPack` promised."""
+    """A pack with the migrations that were read from its files."""
 
     name: str
     database: str
@@ -62,7 +60,7 @@ class Pack:
     distribution: str | None = None
     distribution_version: str | None = None
     package: str | None = None
-    """The dotted name that relative imports in the migrations start from, if there is one."""
+    """The dotted name from which relative imports in the migrations start, if there is one."""
 
     @property
     def latest(self) -> Migration:
@@ -72,7 +70,7 @@ class Pack:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A healthy pack that a run leaves alone, and why."""
+    """A usable pack that a run leaves out, and why."""
 
     pack: str
     reasons: tuple[str, ...]
@@ -84,7 +82,7 @@ class LeftOut:
 
     @property
     def label(self) -> str:
-        """How a message names it."""
+        """The name that messages use for it."""
         return self.pack
 
 
@@ -100,7 +98,7 @@ class Record:
     duration_ms: int | None = None
     pack_version: str | None = None
     sequence: int = field(default=0, compare=False, repr=False)
-    """Rises in the order in which the rows were written, whatever the clock said."""
+    """Increases in the order in which the rows were written, whatever the clock showed."""
 
     @property
     def ref(self) -> str:
@@ -110,7 +108,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A copy of a database, as its file name tells."""
+    """A copy of a database. The facts are those in its file name."""
 
     path: Path
     taken_at: datetime
@@ -120,7 +118,7 @@ class Snapshot:
     applied: str
     """The newest version of each pack at that time, `file_organizer-1`; `untracked` for none."""
     kind: Literal["automatic", "by_hand", "begun"]
-    """`begun`: a run took it and was killed before it changed anything."""
+    """`begun`: taken by a run that was killed before it changed anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +136,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps that are about to run, in order, and what was left out of it."""
+    """The steps that are about to run, in order, and the packs that are left out."""
 
     steps: tuple[Step, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     edited: tuple[str, ...] = ()
-    """Refs of applied migrations whose code differs today: a warning, never a stop."""
+    """References of applied migrations whose code differs today. They are a warning, and never stop a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,16 +155,16 @@ class RowCount:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A snapshot that was put back, or would be."""
+    """What restoring a snapshot changed, or would change."""
 
     path: Path
     source: Path
     pending_again: tuple[str, ...] = ()
-    """Refs that were recorded before and are not any more."""
+    """References of migrations that were recorded before, and are not any more."""
     applied_again: tuple[str, ...] = ()
-    """Refs that were not recorded before and are now."""
+    """References of migrations that were not recorded before, and are now."""
     rows: tuple[RowCount, ...] = ()
-    """Of the tables whose number of rows differs."""
+    """The tables whose numbers of rows differ."""
     snapshot: Path | None = None
     """The snapshot of the state before."""
 
@@ -184,15 +182,15 @@ class Finding:
     """One thing that is not as it should be, and what to do about it."""
 
     code: str
-    """Stable; programs ask for it."""
+    """Stable, so that programs can compare it."""
     subject: str
-    """What it is about: a ref, or a table, index, view or trigger."""
+    """The reference of a migration, or the name of a table, index, view or trigger."""
     pack: str | None
     message: str
     """What was found, as one sentence."""
     advice: str
     accepted: str | None = None
-    """The reason that the author gave in the file for leaving it so. Then it is told, and does not count."""
+    """The reason for which the author accepts it in the migration's file. Then it is shown, and does not count."""
 
 
 @dataclass(frozen=True, slots=True)

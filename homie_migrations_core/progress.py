@@ -1,5 +1,7 @@
 """
-Who listens hears how far a run is: the migration through `track`, the runner's own work through `tell_phase`.
+Report how far a run is to a listener: a migration's progress with `track`, the runner's own work with `tell_phase`.
+
+What a listener does with it is left to `running/` and `cli/`.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ _SECONDS_BETWEEN = 0.1
 
 def track(items: Iterable[T], total: int | None = None) -> Iterator[T]:
     """
-    The items, one by one; how many are done is reported a few times a second, and at the end.
+    Yield the items, and report how many are done, a few times a second and at the end.
 
-    `total` is their number; it is taken from `len(items)` where that works. Outside of a run nothing is said.
+    `total` is their number; by default it is `len(items)` where that works. Outside a run nothing is reported.
     """
     listener = _listener.get()
     if total is None and isinstance(items, Sized):
@@ -37,7 +39,7 @@ def track(items: Iterable[T], total: int | None = None) -> Iterator[T]:
 
 @contextmanager
 def listening(listener: Callable[[int, int | None], None]) -> Iterator[None]:
-    """Inside, what `track` says reaches `listener`."""
+    """Call `listener` with what `track` reports while the `with` block runs."""
     token = _listener.set(listener)
     try:
         yield
@@ -49,14 +51,14 @@ _phases: ContextVar[Callable[[str, int | None, int | None], None] | None] = Cont
 
 
 def tell_phase(what: str, done: int | None = None, total: int | None = None) -> None:
-    """What the runner itself is doing, and how far it is, reaches whoever listens."""
+    """Report what the runner itself is doing, and how far it is."""
     if (listener := _phases.get()) is not None:
         listener(what, done, total)
 
 
 @contextmanager
 def hearing_phases(listener: Callable[[str, int | None, int | None], None]) -> Iterator[None]:
-    """Inside, what `tell_phase` says in this thread reaches `listener`."""
+    """Call `listener` with what `tell_phase` reports in this thread while the `with` block runs."""
     token = _phases.set(listener)
     try:
         yield

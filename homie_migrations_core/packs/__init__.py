@@ -1,5 +1,9 @@
 """
-What a pack is and where it comes from: its definition, names and files, and reading them without running them.
+What a pack is and where it comes from.
 
-Also the hooks, the discovery of entry points, and which packs belong to a database. Opens no database.
+The room knows the rules for names (`naming`), a pack as its author defines it (`definition`), its files (`files`), how they
+are read without running them (`reading`, `checksum`, `acceptance`) and loaded to be run (`loading`), the hooks
+(`hookspecs`), the entry points of installed distributions (`discovery`), who is told about a run (`observers`), which packs
+belong to a database (`selection`, `source`) and where that lies (`locations`). It opens no database; what should run is
+left to `planning/`. The rooms above get `Pack` values from it, and packs that are broken with the reason.
 """

@@ -1,10 +1,10 @@
 """
-What the author of a migration says in its file about findings: that one is meant, and why.
+Read the comments with which the author of a migration accepts findings, and the reason for each.
 
     # accepts drops_data: the column was never filled          (in a .py file)
     -- accepts drops_data: the column was never filled         (in a .sql file)
 
-Comments are no part of the checksum, so this can be said after the release, too.
+Comments are not part of the checksum, so a finding can be accepted after the release, too.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Acceptances:
     reasons: dict[str, str]
     """By code."""
     problems: tuple[str, ...] = ()
-    """What was meant as an acceptance and is none, as sentences."""
+    """Comments that look like an acceptance but are not valid, as sentences."""
 
 
 def read_acceptances(migration: Migration, codes: Collection[str]) -> Acceptances:
-    """The findings, of those that have one of these `codes`, which the migration's file and its rollback script accept."""
+    """Return which of the findings with these `codes` the migration's file and its rollback script accept."""
     reasons: dict[str, str] = {}
     problems: list[str] = []
     files = [(migration.path.name, migration.content)]
@@ -47,9 +47,9 @@ def read_acceptances(migration: Migration, codes: Collection[str]) -> Acceptance
                 continue
             code, reason = found["code"], found["reason"].strip()
             if not found["colon"] and (reason or code not in codes):
-                continue  # an ordinary sentence
+                continue  # an ordinary comment
             if code not in codes:
-                problems.append(f"{name}, line {line}, accepts {code}, and there is no such finding that could be accepted")
+                problems.append(f"{name}, line {line}, accepts {code}, but no finding with that code can be accepted")
             elif not reason:
                 problems.append(f"{name}, line {line}, accepts {code} without a reason")
             else:
@@ -69,4 +69,4 @@ def _comments(name: str, content: bytes) -> Iterator[tuple[int, str]]:
             if token.type == tokenize.COMMENT:
                 yield token.start[0], token.string.lstrip("#")
     except (SyntaxError, tokenize.TokenError, UnicodeDecodeError):
-        return  # the file rules say what is wrong with it
+        return  # the rules for files report what is wrong with it

@@ -1,9 +1,9 @@
 """
-How a migration's code becomes a checksum that comments and line endings don't change.
+Compute a checksum of a migration's code that comments and line endings do not change.
 
-Only what can't change the meaning is left out: comments, docstrings, blank lines, trailing space, line
-endings, the byte-order mark, and the block that runs a file by hand. What remains is the author's text, so
-the checksum does not depend on the Python that computes it (unlike `ast.dump` or byte code).
+Only what cannot change the meaning is left out: comments, docstrings, blank lines, trailing space, line endings, the
+byte-order mark, and the block that runs a file by hand. What remains is the author's text, so the checksum does not
+depend on the version of Python (unlike `ast.dump` or byte code).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from importlib.util import decode_source
 
 # Strings, quoted names and comments of SQL (https://sqlite.org/lang_comment.html; an unclosed one runs to the end).
-# White space is what SQLite takes for it: any other blank of Unicode is part of a name.
+# White space is what SQLite regards as such: any other space character of Unicode is part of a name.
 _SQL_PIECE = re.compile(
     r"""(?P<kept>'(?:[^']|'')*'?|"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\[[^\]]*\]?)"""
     r"""|(?P<blank>(?:--[^\n]*|/\*.*?(?:\*/|\Z)|[ \t\n\f\r])+)|[^'"`\[\-/ \t\n\f\r]+|.""",
@@ -29,12 +29,12 @@ _Cut = tuple[int, int, int, int]
 
 
 def python_checksum(content: bytes, tree: ast.Module) -> str:
-    """The checksum of a Python file. `tree` is what `ast.parse` made of the same `content`."""
+    """Return the checksum of a Python file. `tree` is what `ast.parse` returned for the same `content`."""
     return _digest(_python_text(decode_source(content), tree))
 
 
 def sql_checksum(script: str) -> str:
-    """The checksum of an SQL script: white space outside quotes counts as one blank, comments as none."""
+    """Return the checksum of an SQL script. Any white space outside quotes counts as one space, a comment as nothing."""
     pieces = (" " if found["blank"] else found[0] for found in _SQL_PIECE.finditer(script))
     return _digest("".join(pieces).strip(" "))
 
@@ -45,7 +45,7 @@ def _digest(text: str) -> str:
 
 def _python_text(source: str, tree: ast.Module) -> str:
     lines = source.split("\n")
-    inside: set[int] = set()  # numbers of the lines whose end lies within a string
+    inside: set[int] = set()  # numbers of the lines that end inside a string
     cuts: list[_Cut] = []
     docstrings = () if "__doc__" in source and _reads_docstrings(tree) else _docstrings(tree.body, tree)
     for node in (*docstrings, *_run_by_hand(tree)):
@@ -54,7 +54,7 @@ def _python_text(source: str, tree: ast.Module) -> str:
         if lines[end - 1][end_column:].lstrip()[:1] in ("", "#"):  # no other statement follows on the line
             cuts.append((row, column, end, end_column))
     if "#" in source or _may_span_lines("\n".join(_without(cuts, lines))):
-        cuts.extend(_comments(source, inside))  # the dear part; a file without either has nothing it could find
+        cuts.extend(_comments(source, inside))  # the slow part, needed only for files with either
     for row, _, end, _ in cuts:
         inside.difference_update(range(row, end))
     kept: list[str] = []
@@ -67,7 +67,7 @@ def _python_text(source: str, tree: ast.Module) -> str:
 
 
 def _without(cuts: list[_Cut], lines: list[str]) -> list[str]:
-    """The lines without what is cut; their number stays."""
+    """Return the lines without what is cut out; their number stays the same."""
     left = list(lines)
     for row, column, end, end_column in sorted(cuts, reverse=True):
         left[row - 1] = left[row - 1][:column] + left[end - 1][end_column:]
@@ -76,7 +76,7 @@ def _without(cuts: list[_Cut], lines: list[str]) -> list[str]:
 
 
 def _may_span_lines(text: str) -> bool:
-    """Whether a string in this could go on over the end of a line."""
+    """Tell whether the text may hold a string of several lines."""
     return any(sign in text for sign in ('"""', "'''", "\\\n"))
 
 
@@ -85,7 +85,7 @@ def _column(line: str, utf8_offset: int | None) -> int:
 
 
 def _reads_docstrings(tree: ast.Module) -> bool:
-    """Whether code is there that a docstring could change."""
+    """Tell whether the code uses docstrings, so that they are part of its meaning."""
     return any(
         (isinstance(node, ast.Name) and node.id == "__doc__") or (isinstance(node, ast.Attribute) and node.attr == "__doc__")
         for node in ast.walk(tree)
@@ -93,7 +93,7 @@ def _reads_docstrings(tree: ast.Module) -> bool:
 
 
 def _docstrings(body: list[ast.stmt], owner: ast.AST) -> Iterator[ast.Expr]:
-    """The docstrings in a body of `owner`; only statements are walked, which is where they can be."""
+    """Return the docstrings in a body of `owner`. Only statements are visited: docstrings are nowhere else."""
     if isinstance(owner, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body:
         first = body[0]
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
@@ -115,8 +115,8 @@ def _run_by_hand(tree: ast.Module) -> Iterator[ast.stmt]:
 
 
 def _comments(source: str, inside: set[int]) -> Iterator[_Cut]:
-    """The spans of the comments; `inside` gains the lines that end within a string."""
-    opened: list[int] = []  # rows where an f-string begins: from 3.12 on it comes in pieces
+    """Return the spans of the comments, and add to `inside` the lines that end inside a string."""
+    opened: list[int] = []  # rows where an f-string begins: since Python 3.12 it is several tokens
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         kind = tokenize.tok_name[token.type]
         if kind == "COMMENT":

@@ -1,6 +1,4 @@
-"""
-A pack as its author defines it.
-"""
+"""`MigrationPack`: a pack as its author defines it. Where its files are, and what is in them, is found out later."""
 
 from __future__ import annotations
 
@@ -17,21 +15,23 @@ class _MigrationPack(NamedTuple):
     database: str
 
 
-class MigrationPack(_MigrationPack):  # no dataclass: making one takes as long as the rest of this module twice over
+class MigrationPack(
+    _MigrationPack
+):  # not a dataclass: creating the class would take twice as long as importing the rest of this module
     """
     A named, ordered set of migrations, as a distribution registers it or a program hands it over.
 
     `migrations` is the dotted name of a package, or the path of a folder; nothing is read when the value is
-    made. `database` is a bare file name; by default it is `homie_<name>.db`.
+    created. `database` is a bare file name; by default it is `homie_<name>.db`.
 
     Raises:
-        PackInvalid: The name, the database or the place can't be one.
+        PackInvalid: The name, the database or the place is not valid.
     """
 
     __slots__ = ()
 
     def __new__(cls, name: str, migrations: str | Path, database: str = "") -> Self:
-        """Check what a caller may have got wrong, whatever its types say."""
+        """Check the values, because callers may not check types."""
         _check(name, migrations, database)
         return super().__new__(cls, name, migrations, database or default_database(name))
 

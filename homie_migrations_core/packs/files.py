@@ -1,5 +1,5 @@
 """
-Where a pack's files are, and what they are called. No file is opened here.
+Find the folder of a pack's files and list their names. No file is opened here.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from homie_migrations_core.packs import naming
 
 
 class UnusablePack(Exception):
-    """Why a pack's files can't be used; `plugins` and `runner` turn it into a `BrokenPack`."""
+    """Why a pack cannot be used. Never leaves the library: it becomes the reason of a `BrokenPack`."""
 
 
 def folder_of(migrations: str | Path) -> str:
     """
-    The folder that holds a pack's files. The package itself is not imported, its parents are.
+    Return the folder that holds a pack's files. The parents of a package are imported, the package itself is not.
 
     Raises:
         UnusablePack: There is no such package or folder.
@@ -28,7 +28,7 @@ def folder_of(migrations: str | Path) -> str:
         return os.path.abspath(migrations)
     try:
         spec = importlib.util.find_spec(migrations)
-    except BaseException as error:  # a parent package that fails to import is the pack's fault, whatever it raises
+    except BaseException as error:  # a parent package of the pack's may raise anything while it is imported
         from homie_migrations_core.stopping import ends_the_run
 
         if ends_the_run(error):
@@ -45,7 +45,7 @@ def folder_of(migrations: str | Path) -> str:
 
 def list_files(folder: str) -> tuple[dict[int, str], dict[int, str], list[str]]:
     """
-    The migrations and rollback scripts in a folder, by version, and every problem. No file is opened.
+    Return the migrations and rollback scripts in a folder, by version, and every problem with their names.
 
     Raises:
         UnusablePack: The folder can't be listed.

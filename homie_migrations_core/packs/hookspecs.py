@@ -1,8 +1,8 @@
 """
-The hooks that a pack author implements, and the marker to do it with.
+The hooks that a distribution can implement, and `hookimpl`, which marks an implementation.
 
-pluggy's project name is `homie_migrations`. Every hook of a distribution lives in the module that its entry
-point in the group `homie.migrations` names.
+pluggy's project name is `homie_migrations`. The hooks of a distribution are in the module that its entry point in the
+group `homie.migrations` names.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def homie_migration_packs() -> MigrationPack | list[MigrationPack]:  # type: ign
     """
     Hand over the pack, or the packs, that this distribution ships.
 
-    Called once for each collection, also for `status`: build the value and return it. Open no database, read
-    no migration file, and import nothing that is dear.
+    Called each time that entry points are collected, also for `status`: create the value and return it. Open no
+    database, read no migration file, and import nothing that takes long.
     """
 
 
@@ -45,29 +45,29 @@ def homie_database_path(database: str, data_dir: Path) -> Path | None:
 
 @_hookspec
 def homie_run_started(run: Run) -> None:
-    """Hear that `run.plan` is about to be carried out on `run.path`. Nothing was changed yet."""
+    """React to the start of a run: `run.plan` is about to be carried out on `run.path`. Nothing has been changed yet."""
 
 
 @_hookspec
 def homie_step_started(run: Run, step: Step) -> None:
-    """Hear that `step` begins, under the write lock. A connection of your own to the same file would wait."""
+    """React to the start of `step`, under the write lock. A connection of your own to the same file would wait for it."""
 
 
 @_hookspec
 def homie_step_progress(run: Run, step: Step, done: int, total: int | None) -> None:
-    """Hear how far `step` is, as its own `track(...)` says; `total` is None where the end is not known."""
+    """React to the progress of `step`, as its `track(...)` reports it; `total` is None where it is not known."""
 
 
 @_hookspec
 def homie_step_finished(run: Run, step: Step) -> None:
-    """Hear that `step` is committed: it stays, whatever happens next."""
+    """React to the commit of `step`: it stays, whatever happens next."""
 
 
 @_hookspec
 def homie_step_failed(run: Run, step: Step, error: BaseException) -> None:
-    """Hear that `step` failed with `error` and was undone."""
+    """React to the failure of `step` with `error`. It was undone."""
 
 
 @_hookspec
 def homie_run_finished(run: Run) -> None:
-    """Hear that the run is over, whether it succeeded or stopped at a failure."""
+    """React to the end of the run, whether it succeeded or stopped at a failure."""

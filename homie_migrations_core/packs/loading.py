@@ -27,16 +27,16 @@ class Loaded(NamedTuple):
 
 def load(migration: Migration, package: str | None) -> Loaded:
     """
-    Run a Python migration's file and return its functions.
+    Run a Python migration's file, and return its functions.
 
-    What runs is `migration.content`, the bytes its checksum was made of, not what the file may hold by now.
+    What runs is `migration.content`, the bytes of which the checksum was made, not what the file may contain by now.
 
     Raises:
-        UnusablePack: What the file binds is not what the rules ask for.
+        UnusablePack: The file does not define what the rules ask for.
         BaseException: Whatever the file itself raises.
     """
     name = f"{package}.{migration.name}" if package else f"_homie_{migration.pack}_{migration.name}"
-    # As importlib would make it, at a tenth of the price; there is no loader, because nothing is read again.
+    # As importlib would make it, in a tenth of the time; there is no loader, because nothing is read again.
     module = types.ModuleType(name)
     module.__spec__ = ModuleSpec(name, None, origin=str(migration.path))
     module.__spec__.has_location = True

@@ -1,7 +1,7 @@
 """
-The rules for names: file names, pack names, refs. Pure, and free of imports that cost something.
+The rules for names: of packs, migration files, references, databases and snapshots. Pure, and without costly imports.
 
-Which file is which migration is decided here; reading folders and files is left to `packs`.
+Listing folders is left to `packs/files.py`, reading files to `packs/reading.py`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ FILE_RULE = "NNN_lower_case_words.py, .sql or .rollback.sql, with NNN >= 1"
 
 
 def is_pack_name(name: str) -> bool:
-    """Whether `name` matches `^[a-z][a-z0-9_]*$`."""
+    """Tell whether `name` matches `^[a-z][a-z0-9_]*$`."""
     return bool(name) and name[0] in _LOWER and _WORD.issuperset(name)
 
 
 def default_database(pack: str) -> str:
-    """The database file of a pack that names none."""
+    """Return the file name of the database of a pack that names none."""
     return f"{TRACKING_OWNER_PREFIX}{pack}{DATABASE_SUFFIX}"
 
 
 def owner_in_file_name(file_name: str) -> str | None:
-    """`x` for `homie_x.db`, installed or not; None for every other file name."""
+    """Return `x` for `homie_x.db`, whether such a pack is installed or not; None for every other file name."""
     if not (file_name.startswith(TRACKING_OWNER_PREFIX) and file_name.endswith(DATABASE_SUFFIX)):
         return None
     name = file_name[len(TRACKING_OWNER_PREFIX) : -len(DATABASE_SUFFIX)]
@@ -38,10 +38,10 @@ def owner_in_file_name(file_name: str) -> str | None:
 
 def sort_files(file_names: Iterable[str]) -> tuple[dict[int, str], dict[int, str], list[str]]:
     """
-    Sort the names in a folder: the migrations by version, the rollback scripts by version, every problem.
+    Sort the file names of a folder into migrations by version, rollback scripts by version, and every problem.
 
-    Names that start with `_` or `.`, and files that are neither `.py` nor `.sql`, are not migrations. Any
-    other name that breaks the rule is a problem, by name: nothing is skipped in silence.
+    Names that start with `_` or `.`, and files that are neither `.py` nor `.sql`, are not migrations. Any other name
+    that does not match the rule is a problem, and named: nothing is skipped silently.
     """
     migrations: dict[int, str] = {}
     rollbacks: dict[int, str] = {}
@@ -73,15 +73,15 @@ def sort_files(file_names: Iterable[str]) -> tuple[dict[int, str], dict[int, str
 
 
 def stem(file_name: str) -> str:
-    """The migration's name: its file name without the suffix."""
+    """Return a migration's name: its file name without the suffix."""
     return file_name.partition(".")[0]
 
 
 def split_ref(ref: str) -> tuple[str, int, str | None] | None:
     """
-    `("p", 3, None)` for `p:3` and `p:003`, `("p", 3, "003_words")` for `p:003_words`, None for no ref.
+    Split a reference: `("p", 3, None)` for `p:3` and `p:003`, `("p", 3, "003_words")` for `p:003_words`.
 
-    Whether such a migration exists is not asked.
+    Returns None for what is not a valid reference. Whether such a migration exists is not checked.
     """
     pack, colon, rest = ref.partition(":")
     digits, underscore, words = rest.partition("_")

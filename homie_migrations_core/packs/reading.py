@@ -175,7 +175,7 @@ class _NotALiteral(Exception):
 
 
 def _bindings(body: list[ast.stmt]) -> dict[str, ast.AST]:
-    """What each name of a module is bound to, the last binding last; `*` for a star import."""
+    """Return what each name of a module is bound to last; the name `*` stands for a star import."""
     names: dict[str, ast.AST] = {}
     for node in _statements(body):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -192,7 +192,7 @@ def _bindings(body: list[ast.stmt]) -> dict[str, ast.AST]:
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
             names[node.target.id] = node.value
         elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-            names[node.target.id] = node  # no literal any more
+            names[node.target.id] = node  # not a literal any more
     return names
 
 
@@ -205,16 +205,16 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.AST]:
 
 
 def _bound(name: str, names: dict[str, ast.AST]) -> ast.AST | None:
-    """What a function's name is bound to in the end; None for nothing, and for what is plainly no function."""
+    """Return what a function's name is bound to in the end; None for nothing, and for a constant."""
     node = names.get(name)
-    for _ in names:  # an alias of an alias; a ring of them ends
+    for _ in names:  # an alias of an alias; the bound ends a circle of them
         if isinstance(node, ast.Name):
             node = names.get(node.id, node)
     return None if isinstance(node, ast.Constant) else node
 
 
 def _returned(function: ast.AST | None, names: dict[str, ast.AST]) -> object:
-    """What a version function returns, as a literal; an ellipsis where only running the file could tell (an import)."""
+    """Return what a version function returns, as a literal; an ellipsis where only running the file could tell (an import)."""
     if function is None or isinstance(function, ast.Import | ast.ImportFrom | ast.Name):
         return ...
     if isinstance(function, ast.Lambda):

@@ -660,8 +660,8 @@ def test_what_stands_in_a_string_is_no_acceptance(checked):
     [
         ("accepts drops_data", "accepts drops_data without a reason"),
         ("accepts drops_data:  ", "accepts drops_data without a reason"),
-        ("accepts drop_data: meant", "accepts drop_data, and there is no such finding that could be accepted"),
-        ("accepts does_not_apply: meant", "accepts does_not_apply, and there is no such finding that could be accepted"),
+        ("accepts drop_data: meant", "accepts drop_data, but no finding with that code can be accepted"),
+        ("accepts does_not_apply: meant", "accepts does_not_apply, but no finding with that code can be accepted"),
     ],
 )
 def test_an_acceptance_that_is_none_is_a_finding(checked, comment: str, words: str):
