@@ -16,6 +16,11 @@ class BrokenPack(NamedTuple):
     distribution_version: str | None = None
 
     @property
+    def reasons(self) -> tuple[str, ...]:
+        """The reason, as a pack that is left out has several."""
+        return (self.reason,)
+
+    @property
     def label(self) -> str:
         """The name that messages use for it."""
         if self.pack is not None and (self.entry_point in (None, self.pack)):

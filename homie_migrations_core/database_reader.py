@@ -28,8 +28,8 @@ from homie_migrations_core.stopping import StopRequest
 
 if TYPE_CHECKING:
     from homie_migrations_core.broken import BrokenPack
+    from homie_migrations_core.inspection.detection import Detected
     from homie_migrations_core.inspection.replay import Replayer
-    from homie_migrations_core.inspection.validation import Detected
     from homie_migrations_core.model import DatabaseStatus, Finding, Migration, Plan, Record, Repair, Restored, Snapshot, State
     from homie_migrations_core.packs.definition import MigrationPack
     from homie_migrations_core.packs.discovery import Collected
@@ -120,7 +120,7 @@ class DatabaseReader:
             UnknownPack, PackBroken, RunRefused: There is no plan for the pack.
             DatabaseUnusable, DatabaseInterrupted, LockTimeout, ForeignTrackingTable: The file cannot be read.
         """
-        from homie_migrations_core.inspection.validation import detect
+        from homie_migrations_core.inspection.detection import detect
 
         view, real = self._view_and_schema()
         view.records()

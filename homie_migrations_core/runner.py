@@ -240,7 +240,7 @@ class MigrationRunner(DatabaseReader):
             BaselineRefused: The database is empty, or what is recorded contradicts it. Nothing was recorded.
             UnknownPack, UnknownTarget, DatabaseUnusable, SnapshotFailed, LockTimeout: Nothing was recorded.
         """
-        from homie_migrations_core.inspection.refusals import require_version
+        from homie_migrations_core.inspection.detection import require_version
 
         up_to = require_version(self.detect(pack), str(self.path)) if version is None else version
         view = self._view(recover=True)

@@ -62,12 +62,12 @@ class MigrationReplaced(RunRefused):
 
     code = "migration_replaced"
 
-    def __init__(self, path: str, replaced: Sequence[tuple[str, str]], explained: str = "") -> None:
-        self.path, self.replaced, self.explained = path, tuple(replaced), explained
+    def __init__(self, path: str, replaced: Sequence[tuple[str, str]], explained: Sequence[str] = ()) -> None:
+        self.path, self.replaced, self.explained = path, tuple(replaced), tuple(explained)
         found = [f"{recorded} is recorded, but the pack now ships {shipped} with other code" for recorded, shipped in replaced]
         super().__init__(
             f"Nothing was changed in {path}",
-            [*found, explained] if explained else found,
+            [*found, *explained],
             "A version number was used twice: give the new migration the next free number.",
         )
 
@@ -77,13 +77,13 @@ class MigrationLate(RunRefused):
 
     code = "migration_late"
 
-    def __init__(self, path: str, late: Sequence[tuple[str, str]], explained: str = "") -> None:
-        self.path, self.late, self.explained = path, tuple(ref for ref, _ in late), explained
+    def __init__(self, path: str, late: Sequence[tuple[str, str]], explained: Sequence[str] = ()) -> None:
+        self.path, self.late, self.explained = path, tuple(ref for ref, _ in late), tuple(explained)
         self.behind = tuple(late)
         found = [f"{ref} is pending although {newest} is applied" for ref, newest in late]
         super().__init__(
             f"Nothing was changed in {path}",
-            [*found, explained] if explained else found,
+            [*found, *explained],
             "Give it a higher number, or, if the order makes no difference, apply it out of order with "
             "--allow-late (allow_late=True).",
         )
@@ -144,8 +144,8 @@ class VersionUnclear(RunRefused):
 
     code = "version_unclear"
 
-    def __init__(self, path: str, pack: str, found: str, advice: str) -> None:
-        self.path, self.pack, self.found = path, pack, found
+    def __init__(self, path: str, pack: str, found: str | Sequence[str], advice: str) -> None:
+        self.path, self.pack, self.found = path, pack, (found,) if isinstance(found, str) else tuple(found)
         super().__init__(f"Nothing was recorded in {path}", found, advice)
 
 
@@ -170,7 +170,7 @@ class PackBroken(HomieMigrationsError):
 
     def __init__(self, broken: Sequence[BrokenPack | LeftOut], *, done: str = "Nothing was applied") -> None:
         self.broken = tuple(broken)
-        found = [f"{each.label}: {each.reason}" for each in broken]
+        found = [f"{each.label}: {reason}" for each in broken for reason in each.reasons]
         super().__init__(done, found, "Repair the pack, or install another release of it.")
 
 

@@ -1,5 +1,7 @@
 """
 A schema as a Mermaid entity-relationship diagram (https://mermaid.js.org/syntax/entityRelationshipDiagram.html).
+
+Reads the schema as a value; where it comes from is the caller's business.
 """
 
 from __future__ import annotations
@@ -15,19 +17,19 @@ _TEXT = re.compile(r"'(?:[^']|'')*'")
 _FIRST_CLAUSE = re.compile(
     r'("(?:[^"]|"")*")|\s*\b(?:CONSTRAINT|PRIMARY|NOT|NULL|UNIQUE|CHECK|DEFAULT|COLLATE|REFERENCES|GENERATED|AS)\b'
 )
-# Words that Mermaid takes for something else where the name of a table is to stand.
-_TAKEN = frozenset(
+# Words that Mermaid reads as syntax where the name of a table is expected.
+_RESERVED = frozenset(
     "one many to only zero optionally end style class classdef subgraph acctitle accdescr erdiagram title u o direction "
     "default".split()
 )
 
 
 def diagram(schema: Schema) -> str:
-    """Every table with its columns, and a line for each reference from one to another."""
+    """Return the diagram: every table with its columns, and a line for each foreign key."""
     tables = [each for key, each in sorted(schema.items()) if key[0] == "table"]
     names: dict[str, str] = {}
     for table in tables:
-        _give_name(table.name, names)
+        _name_in_diagram(table.name, names)
     lines = ["erDiagram"]
     references = []
     for table in tables:
@@ -39,20 +41,20 @@ def diagram(schema: Schema) -> str:
             marks = [mark for mark, own in (("PK", primary), ("FK", foreign)) if name in own]
             lines.append(f"        {_word(_type(column.words)) or 'ANY'} {_word(column.name)}{' ' * bool(marks)}{', '.join(marks)}")
         lines.append("    }")
-        spelt = {fold(column.name): column for column in table.columns}
+        by_name = {fold(column.name): column for column in table.columns}
         for columns, parent in keys:
-            there = [spelt[column] for column in columns if column in spelt]
-            one = "||" if there and all("NOT NULL" in _TEXT.sub("", column.words) for column in there) else "o|"
-            label = re.sub(r"[\x00-\x1f]", " ", ", ".join(column.name for column in there)).replace('"', "'")
-            references.append(f'    {names[fold(table.name)]} }}o--{one} {_give_name(parent, names)} : "{label}"')
+            known = [by_name[column] for column in columns if column in by_name]
+            one = "||" if known and all("NOT NULL" in _TEXT.sub("", column.words) for column in known) else "o|"
+            label = re.sub(r"[\x00-\x1f]", " ", ", ".join(column.name for column in known)).replace('"', "'")
+            references.append(f'    {names[fold(table.name)]} }}o--{one} {_name_in_diagram(parent, names)} : "{label}"')
     return "\n".join(lines + references)
 
 
-def _give_name(name: str, names: dict[str, str]) -> str:
-    """How a table is called in the diagram: as it is, in quotes if need be, and never like another one."""
+def _name_in_diagram(name: str, names: dict[str, str]) -> str:
+    """Return the name of a table in the diagram: its own, in quotes where Mermaid needs them, and unique. Adds it to `names`."""
     if fold(name) not in names:
         shown = name
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_\-]*", name) or name.lower() in _TAKEN:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_\-]*", name) or name.lower() in _RESERVED:
             shown = '"' + re.sub(r'["%\\\x00-\x1f]', "_", name) + '"'
         while shown in names.values():
             shown = f'"{shown.strip(chr(34))}_"'
@@ -61,13 +63,13 @@ def _give_name(name: str, names: dict[str, str]) -> str:
 
 
 def _word(text: str) -> str:
-    """A word that may stand for a column or a type."""
+    """Return `text` as a word that Mermaid accepts for a column or a type."""
     word = re.sub(r"[^A-Za-z0-9_\-()\[\]]+", "_", text)
     return f"_{word}" if word and (not re.match("[A-Za-z_]", word) or re.match(r"(?:pk|fk|uk)\b", word, re.IGNORECASE)) else word
 
 
 def _type(words: str) -> str:
-    """The type that a column was given: what stands before its first clause."""
+    """Return the declared type of a column: everything before its first clause."""
     for found in _FIRST_CLAUSE.finditer(words):
         if found[1] is None:
             return words[: found.start()].strip()
@@ -75,6 +77,7 @@ def _type(words: str) -> str:
 
 
 def _primary(table: SchemaObject) -> set[str]:
+    """Return the columns of the primary key."""
     own = {fold(each.name) for each in table.columns if "PRIMARY KEY" in _TEXT.sub("", each.words)}
     for text in table.constraints:
         if found := re.search(rf"PRIMARY KEY {_LIST}", _TEXT.sub("", text)):
@@ -83,7 +86,7 @@ def _primary(table: SchemaObject) -> set[str]:
 
 
 def _references(table: SchemaObject) -> list[tuple[list[str], str]]:
-    """The columns, and the table that they refer to, of each foreign key."""
+    """Return the columns of each foreign key, and the table that they refer to."""
     own = ((column, re.search(rf"REFERENCES {_NAME}", _TEXT.sub("", column.words))) for column in table.columns)
     keys = (re.search(rf"FOREIGN KEY {_LIST} REFERENCES {_NAME}", _TEXT.sub("", text)) for text in table.constraints)
     return [
@@ -93,9 +96,10 @@ def _references(table: SchemaObject) -> list[tuple[list[str], str]]:
 
 
 def _names(text: str) -> list[str]:
-    """The columns of a list, without what says how they are sorted."""
+    """Return the columns of a list, without COLLATE, ASC and DESC."""
     return [_plain(found[1]) for found in re.finditer(rf"(?:^|,)\s*{_NAME}(?:[^\",]|\"(?:[^\"]|\"\")*\")*", text)]
 
 
 def _plain(name: str) -> str:
+    """Return a name without its quotes, in small letters."""
     return fold(name[1:-1].replace('""', '"') if name.startswith('"') else name)

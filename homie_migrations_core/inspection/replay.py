@@ -1,8 +1,8 @@
 """
 The schema that migrations produce, built in memory from their files alone.
 
-Runs the authors' code, but on an empty database that is gone afterwards: what a migration does to rows is not seen,
-and one that can't do without them ends the replay. Never reads or writes the user's database.
+Runs the authors' code on an empty database that is thrown away afterwards. Changes to rows are therefore not seen, and
+a migration that needs rows ends the replay. Never reads or writes the user's database.
 """
 
 from __future__ import annotations
@@ -26,43 +26,43 @@ from homie_migrations_core.sqlite.throwaway import memory_database
 from homie_migrations_core.sqlite.tracking import make_current, record_applied
 from homie_migrations_core.stopping import Stopped, StopRequest
 
-_REMEMBERED = 8
+_KEPT_RESULTS = 8
 
 _Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of a replay."""
+    """The result of a replay."""
 
     schema: Schema
-    """As far as it went."""
+    """The schema after the last migration that could be replayed."""
     owners: Mapping[_Key, str]
     """For each object of the schema, the pack whose migration last created or changed it."""
     makers: Mapping[_Key, str] = field(default_factory=dict)
-    """The same for everything that was there at any time."""
+    """The same for every object that existed at any time."""
     touched: frozenset[_Key] = frozenset()
-    """The tables and views that were there at any time, by kind and name: also those that were dropped again."""
+    """The kind and name of every table and view that existed at any time, dropped ones included."""
     failed: tuple[str, str] | None = None
-    """The ref of the migration at which it could not go on, and why; the schema is the one before it."""
+    """The ref of the migration that could not be replayed, and why. The schema is the one before it."""
 
 
 def replay(packs: Sequence[Pack], steps: Sequence[Migration], stop: StopRequest | None = None) -> Replayed:
     """
-    The schema that comes of applying `steps` in this order to an empty database.
+    Apply `steps` in this order to an empty database in memory, and return the schema that they produce.
 
-    Verifications are left out: they may ask for rows.
+    Verifications are left out: they may need rows.
 
     Raises:
         Stopped: `stop` asked for it.
     """
-    replaying = _Replaying(packs, stop or StopRequest())
+    replaying = _ReplayDatabase(packs, stop or StopRequest())
     try:
         failed = None
         for number, each in enumerate(steps):
             if why := replaying.step(each):
                 failed = each.ref, why
-                if replaying.connection.ended is not None:  # even closed, perhaps, and the database gone with it
+                if replaying.connection.ended is not None:  # it may even be closed, and its database with it
                     return dataclasses.replace(replay(packs, steps[:number], stop), failed=failed)
                 break
         return replaying.result(failed)
@@ -73,8 +73,13 @@ def replay(packs: Sequence[Pack], steps: Sequence[Migration], stop: StopRequest 
 def replay_each(
     packs: Sequence[Pack], steps: Sequence[Migration], stop: StopRequest | None = None
 ) -> Iterator[tuple[Migration, Replayed]]:
-    """The same after each step; the last is the one that failed, if one did."""
-    replaying = _Replaying(packs, stop or StopRequest())
+    """
+    Yield what `replay` returns after each of the steps. If one of them fails, it is the last.
+
+    Raises:
+        Stopped: `stop` asked for it.
+    """
+    replaying = _ReplayDatabase(packs, stop or StopRequest())
     try:
         for number, each in enumerate(steps):
             if why := replaying.step(each):
@@ -87,22 +92,22 @@ def replay_each(
 
 @dataclass
 class Replayer:
-    """Replays, and remembers the last few of them, by what the files say."""
+    """Replays migrations and keeps the last few results, by the checksums of the files."""
 
-    _remembered: dict[tuple[tuple[str, int, str | None], ...], Replayed] = field(default_factory=dict)
+    _results: dict[tuple[tuple[str, int, str | None], ...], Replayed] = field(default_factory=dict)
 
     def replay(self, packs: Sequence[Pack], steps: Sequence[Migration], stop: StopRequest | None = None) -> Replayed:
-        """The same as `replay`; at no cost if the same steps came in the same order before."""
+        """Return what `replay` does, without running anything if the same steps were replayed in the same order before."""
         key = tuple((each.pack, each.version, each.checksum) for each in steps)
-        found = self._remembered.pop(key, None) or replay(packs, steps, stop)
-        self._remembered[key] = found  # the one that was asked for last goes last
-        if len(self._remembered) > _REMEMBERED:
-            del self._remembered[next(iter(self._remembered))]
+        found = self._results.pop(key, None) or replay(packs, steps, stop)
+        self._results[key] = found  # moved to the end, so that the one asked for longest ago is dropped first
+        if len(self._results) > _KEPT_RESULTS:
+            del self._results[next(iter(self._results))]
         return found
 
 
-class _Replaying:
-    """One database in memory, and who made what in it."""
+class _ReplayDatabase:
+    """A database in memory, and which pack created or changed which object of its schema."""
 
     def __init__(self, packs: Sequence[Pack], stop: StopRequest) -> None:
         self._packs, self._stop = {pack.name: pack for pack in packs}, stop
@@ -110,26 +115,26 @@ class _Replaying:
         self.touched: set[_Key] = set()
         self._sql: dict[_Key, str] = {}
         self._newest = 0
-        """The highest number of a row in `sqlite_master` that was looked at."""
+        """The highest rowid in `sqlite_master` that was read."""
         self.connection = memory_database()
         owner = next((owner_in_file_name(pack.database) for pack in packs), None)
         make_current(self.connection, "none", owner or (packs[0].name if len(packs) == 1 else None))
 
     def result(self, failed: tuple[str, str] | None) -> Replayed:
-        """What has come of it so far."""
+        """Return what the steps have produced so far."""
         schema = read_schema(self.connection)
         owners = {key: owner for key, owner in self.owners.items() if key in schema}
         return Replayed(schema, owners, dict(self.owners), frozenset(self.touched), failed)
 
     def step(self, migration: Migration) -> str | None:
-        """The migration is applied; or nothing has changed, and why it can't be comes back."""
+        """Apply the migration and return None, or change nothing and return why it can't be applied."""
         if migration.problem is not None:
             return migration.problem
         connection, pack = self.connection, self._packs.get(migration.pack)
         connection.speak("BEGIN")
         record_applied(connection, migration, pack.distribution_version if pack else None)
         why = _run(connection, migration, pack.package if pack else None, self._stop)
-        if self._stop.asked():  # whatever the author's code made of it
+        if self._stop.asked():  # the author's code may have caught the exception that told it to stop
             raise Stopped
         if why is not None:
             if connection.in_transaction:
@@ -137,19 +142,20 @@ class _Replaying:
             return why
         connection.speak("COMMIT")
         self._note_owner(migration.pack)
-        if not connection.pristine():  # what it left there must not reach the next
+        if not connection.pristine():  # settings that the migration left on the connection must not reach the next one
             self.connection = memory_database()
             connection.backup(self.connection)
             connection.close()
         return None
 
     def _note_owner(self, pack: str) -> None:
+        """Note which objects the last step created or changed: they belong to its pack now."""
         touched = self.connection.touched
         select = "SELECT rowid, type, name, sql FROM main.sqlite_master WHERE sql IS NOT NULL"
         if touched.altered or touched.dropped:
             rows = self.connection.speak(select).fetchall()
             before, self._sql, self._newest = self._sql, {}, 0
-        elif touched.created:  # nothing but new rows can be there, which keeps many small steps cheap
+        elif touched.created:  # then there are only new rows, and reading only those keeps many small steps cheap
             rows = self.connection.speak(f"{select} AND rowid > {self._newest}").fetchall()
             before = {}
         else:
@@ -165,7 +171,7 @@ class _Replaying:
 
 
 def _run(connection: GuardedConnection, migration: Migration, package: str | None, stop: StopRequest) -> str | None:
-    """The author's code has run inside the open transaction; or why not."""
+    """Run the author's code inside the open transaction and return None, or return why it failed."""
     script = Script(migration.content) if migration.path.suffix == ".sql" else None
     connection.arm(str(migration.path), stop)
     try:
@@ -186,7 +192,7 @@ def _run(connection: GuardedConnection, migration: Migration, package: str | Non
 
 
 def _judge(connection: GuardedConnection, answer: object) -> str | None:
-    """Why the migration has failed although it raised nothing."""
+    """Return why the migration has failed although it raised nothing, if so."""
     connection.look_for_end()
     if connection.ended is not None:
         return connection.ended
@@ -198,13 +204,13 @@ def _judge(connection: GuardedConnection, answer: object) -> str | None:
         return "apply_migration() returned False"
     if isinstance(answer, GeneratorType | CoroutineType | AsyncGeneratorType) or inspect.isawaitable(answer):
         if isinstance(answer, GeneratorType | CoroutineType):
-            answer.close()  # or Python complains that it was never awaited
+            answer.close()  # otherwise Python warns that it was never awaited
         return f"apply_migration() returned a {type(answer).__name__}, so none of its code ran"
     return None
 
 
 def _place_of(error: BaseException, migration: Migration, script: Script | None) -> str:
-    """Where in the author's file, as far as can be known."""
+    """Return the author's file, and the line if it is known."""
     file = str(migration.path)
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     line = script.line if script is not None else lines[-1] if lines else None

@@ -61,7 +61,7 @@ def test_each_version_is_found_told_and_recorded(homie, tasks: Scene, version):
 def test_what_of_the_next_version_is_not_there_is_said(tasks: Scene):
     tasks.at(1)
     assert (
-        "  tasks:002_title: not there yet, because `tasks` lacks the column `title`, which its migrations make\n"
+        "  tasks:002_title: not there yet, because `tasks` lacks the column `title`, which its migrations create\n"
         in tasks.detect("--yes").out
     )
 
@@ -82,7 +82,7 @@ def test_a_step_that_changes_only_rows_leaves_the_version_unclear_and_both_are_n
     before = fingerprint(tmp_path)
     said = tasks.detect("--yes", "--json")
     assert (said.code, said.json["error"]["code"]) == (1, "version_unclear")
-    assert "tasks:002_title and tasks:003_tags make the same schema" in said.err
+    assert "tasks:002_title and tasks:003_tags produce the same schema" in said.err
     assert "`homie migrations baseline tasks VERSION`" in said.err
     assert said.json["databases"][0]["detected"]["equal"] == ["tasks:002_title", "tasks:003_tags"]
     assert fingerprint(tmp_path) == before
@@ -93,10 +93,11 @@ def test_drift_leaves_the_version_unclear_and_the_nearest_is_told_with_what_diff
     before = fingerprint(tmp_path)
     said = tasks.detect("--yes", "--json")
     assert (said.code, said.json["error"]["code"]) == (1, "version_unclear")
-    assert "nearest is tasks:003_tags, but `tasks` has a column `due` that no migration made" in said.err
+    assert "the nearest is tasks:003_tags" in said.err
+    assert "`tasks` has a column `due` that no migration creates" in said.err
     detected = said.json["databases"][0]["detected"]
     assert (detected["version"], detected["nearest"]) == (None, "tasks:003_tags")
-    assert detected["differences"] == ["`tasks` has a column `due` that no migration made"]
+    assert detected["differences"] == ["`tasks` has a column `due` that no migration creates"]
     assert fingerprint(tmp_path) == before
 
 
@@ -108,7 +109,7 @@ def test_a_database_with_nothing_of_the_pack_is_told_and_not_changed(tasks: Scen
     before = fingerprint(tmp_path)
     said = tasks.detect("--yes")
     assert said.code == 1
-    assert "nothing that tasks makes is there" in said.err
+    assert "nothing that tasks creates is there" in said.err
     assert "`homie migrations apply`" in said.err
     assert fingerprint(tmp_path) == before
 
@@ -182,7 +183,7 @@ def test_beside_another_pack_that_it_requires(homie, installed, tmp_path: Path, 
         assert homie("validate", "--data-dir", tmp_path).code == 0
     else:
         assert said.code == 1
-        assert "nothing that more makes is there" in said.err
+        assert "nothing that more creates is there" in said.err
 
 
 def test_a_migration_that_can_not_be_replayed_leaves_the_version_unclear_and_is_named(tasks: Scene, tmp_path: Path):

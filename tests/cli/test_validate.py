@@ -16,7 +16,7 @@ from helpers import EARLIER_TABLE, creates, fingerprint, query, run_sql
 FILE = "homie_tasks.db"
 TWO = {"001_one.sql": "CREATE TABLE one (a)", "002_two.sql": "CREATE TABLE two (a)"}
 FINDING_KEYS = {"code", "subject", "pack", "message", "advice", "accepted"}
-SCHEMA = "`homie migrations schema` shows what the migrations make."
+SCHEMA = "`homie migrations schema` shows the expected schema."
 
 
 class Folder:
@@ -48,11 +48,11 @@ def test_each_finding_is_a_line_with_its_code_and_a_line_of_advice_and_it_ends_w
     assert (said.code, said.err) == (4, "")
     assert said.out.splitlines() == [
         f"{tasks.database}: 2 findings",
-        "  edited: tasks:001_one was edited after it was applied at 2026-01-05 09:30:00; its code of then stays in force; "
-        "what the pack makes today is not what is there (two)",
-        "    Put what is new into a migration of its own, or accept it as it is: `homie migrations repair tasks:001_one`.",
-        "  drift_column_added: `two` has a column `b` that no migration made",
-        f"    Write a migration that makes it, or take it out by hand after a snapshot; {SCHEMA}",
+        "  edited: tasks:001_one was edited after it was applied at 2026-01-05 09:30:00; the version that was applied stays in effect; "
+        "the pack now produces another schema than the one that is there (two)",
+        "    Move the change into a new migration, or accept the file as it is: `homie migrations repair tasks:001_one`.",
+        "  drift_column_added: `two` has a column `b` that no migration creates",
+        f"    Write a migration that creates it, or take a snapshot and remove it by hand. {SCHEMA}",
     ]
 
 
@@ -88,7 +88,7 @@ def test_a_process_of_its_own_ends_with_the_same_code_and_changes_no_byte(homie_
     before = fingerprint(tmp_path)
     said = homie_process("validate", *tasks.options)
     assert (said.code, said.err) == (4, "")
-    assert "drift_table_removed: the table `one` is missing, which its migrations make" in said.out
+    assert "drift_table_removed: the table `one`, which its migrations create, is missing" in said.out
     assert fingerprint(tmp_path) == before
 
 
@@ -137,7 +137,7 @@ def test_a_database_with_the_earlier_table_is_validated_and_not_brought_up_to_da
     before = fingerprint(tasks.database.parent)
     said = homie("validate", *tasks.options)
     assert said.code == 4
-    assert "drift_column_renamed: `two` has `b` where its migrations make `a`" in said.out
+    assert "drift_column_renamed: `two` has `b` where its migrations create `a`" in said.out
     assert fingerprint(tasks.database.parent) == before
 
 
@@ -229,8 +229,8 @@ def test_records_of_a_distribution_that_is_gone_are_orphaned(homie, installed, t
     (installed.site / "beta_dist-1.0.dist-info" / "entry_points.txt").unlink()
     said = homie("validate", "--data-dir", tmp_path)
     assert said.code == 4
-    assert "  orphaned: beta:001_b is applied at " in said.out
-    assert "Install the pack again, or remove the record: `homie migrations repair beta:001_b`." in said.out
+    assert "  orphaned: beta:001_b was applied at " in said.out
+    assert "Install the pack again, or remove its record: `homie migrations repair beta:001_b`." in said.out
 
 
 def test_records_behind_an_entry_point_that_can_not_be_loaded_are_not_called_orphaned(homie, installed, tmp_path: Path):
@@ -254,7 +254,7 @@ def test_what_refuses_a_late_migration_says_whether_the_order_matters(homie, tas
     before = fingerprint(tasks.database.parent)
     said = homie(command, *tasks.options)
     assert (said.code, len(said.err.splitlines())) == (1, 1)
-    assert "Applied now, the schema would come out the same as in the order of their numbers" in said.err
+    assert "applied now, the migrations produce the same schema as in the order of their versions" in said.err
     assert "--allow-late" in said.err
     assert homie(command, *tasks.options, "--json").json["error"]["code"] == "migration_late"
     assert fingerprint(tasks.database.parent) == before
@@ -267,7 +267,8 @@ def test_what_refuses_a_replaced_migration_says_whether_the_schema_is_there(homi
     (tasks.folder / "002_other.sql").write_text("CREATE TABLE two (a, b)")
     said = homie(command, *tasks.options)
     assert (said.code, len(said.err.splitlines())) == (1, 1)
-    assert "The schema is not what the pack makes today: `two` lacks the column `b`, which its migrations make" in said.err
+    assert "the schema is not the one that the pack produces today" in said.err
+    assert "`two` lacks the column `b`, which its migrations create" in said.err
 
 
 def test_a_repaired_finding_is_gone(homie, tasks: Folder):

@@ -12,9 +12,9 @@ from file_organizer_migrations.plugin import homie_migration_packs
 from helpers import creates, fingerprint, python_migration, query, write_pack
 
 from homie_migrations_core import MigrationPack, MigrationRunner
+from homie_migrations_core.inspection.replay import Replayed, Replayer, replay
 from homie_migrations_core.model import Pack
 from homie_migrations_core.packs.reading import read_pack
-from homie_migrations_core.inspection.replay import Replayed, Replayer, replay
 from homie_migrations_core.sqlite.schema import read_schema
 from homie_migrations_core.sqlite.schema_comparison import compare
 from homie_migrations_core.stopping import Stopped, StopRequest

@@ -18,7 +18,7 @@ from homie_migrations_core.cli.report import DatabaseReport, Report
 from homie_migrations_core.cli.targets import Selection, select
 from homie_migrations_core.cli.wording import record_in_words, repair_in_words
 from homie_migrations_core.errors import UnknownTarget, UsageProblem
-from homie_migrations_core.inspection.validation import Detected
+from homie_migrations_core.inspection.detection import Detected
 from homie_migrations_core.model import Repair
 from homie_migrations_core.packs.naming import split_ref
 from homie_migrations_core.runner import MigrationRunner

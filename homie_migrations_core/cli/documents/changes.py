@@ -13,7 +13,7 @@ from homie_migrations_core.model import LeftOut as LeftOutPack
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from homie_migrations_core.broken import BrokenPack
-    from homie_migrations_core.inspection.validation import Detected
+    from homie_migrations_core.inspection.detection import Detected
 
 
 class PlannedStep(TypedDict):
