@@ -202,7 +202,7 @@ def test_a_tracking_table_of_another_shape_is_refused_and_left(homie, place: Pla
     before = fingerprint(place.folder)
     said = homie(command, *place.options)
     assert said.code == 1
-    assert f"Nothing was changed in {place.database}: its schema_migrations belongs to another tool ({words}" in said.err
+    assert f"Nothing was changed in {place.database}: its table `schema_migrations` belongs to another tool ({words}" in said.err
     assert len(said.err.splitlines()) == 1
     assert fingerprint(place.folder) == before
 

@@ -347,7 +347,7 @@ def test_an_interrupted_database_is_told_as_such_and_left_for_the_next_change(in
     assert (status.state, status.exists, status.packs["p"].state) == ("interrupted", True, "interrupted")
     assert {each.state for each in status.packs["p"].migrations} == {"interrupted"}
     for call in (runner.plan, runner.history, lambda: runner.plan_rollback("p")):
-        with pytest.raises(DatabaseInterrupted, match="was interrupted and left a journal"):
+        with pytest.raises(DatabaseInterrupted, match="was killed and left a journal"):
             call()
     assert fingerprint(interrupted.parent) == before
 
@@ -420,7 +420,7 @@ def test_a_damaged_database_is_said_to_be_damaged_and_left(half, pack):
     content[100:1000] = b"\xff" * 900
     half.write_bytes(content)
     for call in ("status", "apply"):
-        with pytest.raises(DatabaseDamaged, match="Put back a snapshot"):
+        with pytest.raises(DatabaseDamaged, match="Restore a snapshot"):
             getattr(MigrationRunner(half, [pack]), call)()
     assert half.read_bytes() == content
 
@@ -438,7 +438,7 @@ def test_a_schema_of_a_newer_sqlite_is_not_called_damage(half, pack):
     run_sql(half, "PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql = 'CREATE TABLE a (id) FANCY' WHERE name = 'a';")
     before = half.read_bytes()
     for call in ("status", "apply"):
-        with pytest.raises(NewerSQLiteNeeded, match="this is not damage"):
+        with pytest.raises(NewerSQLiteNeeded, match="The file is not damaged"):
             getattr(MigrationRunner(half, [pack]), call)()
     assert half.read_bytes() == before
 
