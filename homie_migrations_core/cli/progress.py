@@ -14,6 +14,9 @@ from homie_migrations_core.cli.report import DatabaseReport
 from homie_migrations_core.model import Run, Step
 from homie_migrations_core.packs.hookspecs import hookimpl
 
+SHOWN_AFTER = 1.0
+"""Seconds after which a task is shown on a terminal."""
+
 
 class RunProgress:
     """Reports a run as its observer. With `bar_only`, as for a rehearsal, finished steps are not reported."""
@@ -93,7 +96,7 @@ class _ProgressBar:
 
     def _show(self, task_name: str, over: threading.Event) -> None:
         began, since = time.monotonic(), time.strftime("%H:%M:%S UTC", time.gmtime())
-        if over.wait(1.0):
+        if over.wait(SHOWN_AFTER):
             return
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

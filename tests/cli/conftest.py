@@ -1,4 +1,4 @@
-"""The command line as tests call it: in this process, in a process of its own, on a terminal."""
+"""The command line as tests call it: in this process, in a process of its own (see `forking`), on a terminal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli import forking
 from typer.testing import CliRunner
 
 from homie_migrations_core.cli.app import app
 
-COMMAND = [sys.executable, "-W", "error::ResourceWarning", "-m", "homie_migrations_core", "migrations"]
+COMMAND = [sys.executable, "-W", "error::ResourceWarning", "-m", "homie_migrations_core"]
 
 
 @dataclass(frozen=True)
@@ -54,27 +55,43 @@ def homie():
     return call
 
 
-@pytest.fixture
-def homie_process(tmp_path: Path):
-    """Call `homie migrations …` in a process of its own, through the fast way in where there is one."""
-
-    def call(*arguments: object, **options: Any) -> Said:
-        options = {"cwd": tmp_path, "stdin": subprocess.DEVNULL, "timeout": 60, **options}
-        ended = subprocess.run([*COMMAND, *map(text, arguments)], capture_output=True, encoding="utf-8", check=False, **options)
-        return Said(ended.returncode, ended.stdout, ended.stderr)
-
-    return call
+@pytest.fixture(scope="session")
+def fork_server():
+    """What starts processes; None where they can't be forked."""
+    if not forking.AVAILABLE:
+        yield None
+        return
+    with forking.ForkServer() as server:
+        yield server
 
 
 @pytest.fixture
-def started(tmp_path: Path):
-    """Start `homie migrations …`, and end it at the end of the test if it still runs."""
-    processes: list[subprocess.Popen[str]] = []
+def started(tmp_path: Path, fork_server):
+    """Start `homie migrations ...` in a process of its own, and end it at the end of the test if it still runs."""
+    processes: list[Any] = []
 
-    def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
-        options = {"cwd": tmp_path, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        processes.append(subprocess.Popen([*COMMAND, *map(text, arguments)], encoding="utf-8", **options))
-        return processes[-1]
+    def start(*arguments: object, env: dict[str, str] | None = None, stdout: int | None = None, stderr: int | None = None) -> Any:
+        line = ["migrations", *map(text, arguments)]
+        if fork_server is None:
+            process: Any = subprocess.Popen(
+                [*COMMAND, *line],
+                cwd=tmp_path,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if stdout is None else stdout,
+                stderr=subprocess.PIPE if stderr is None else stderr,
+                env=env,
+                encoding="utf-8",
+            )
+        else:
+            nothing = os.open(os.devnull, os.O_RDONLY)
+            pipes = [os.pipe() if each is None else (None, os.dup(each)) for each in (stdout, stderr)]
+            streams = (nothing, pipes[0][1], pipes[1][1])
+            process = fork_server.start(line, cwd=tmp_path, env=os.environ if env is None else env, streams=streams)
+            for each in streams:
+                os.close(each)
+            process.stdout, process.stderr = (each if each is None else os.fdopen(each, encoding="utf-8") for each, _ in pipes)
+        processes.append(process)
+        return process
 
     yield start
     for process in processes:
@@ -83,10 +100,22 @@ def started(tmp_path: Path):
         process.communicate()
 
 
+@pytest.fixture
+def homie_process(started):
+    """Call `homie migrations ...` in a process of its own, through the fast way in where there is one."""
+
+    def call(*arguments: object, env: dict[str, str] | None = None) -> Said:
+        process = started(*arguments, env=env)
+        out, err = process.communicate(timeout=60)
+        return Said(process.returncode, out, err)
+
+    return call
+
+
 class Terminal:
     """A process on a terminal of its own; `seen` is everything that stood on it."""
 
-    def __init__(self, arguments: list[str], cwd: Path, width: int, environment: dict[str, str]) -> None:
+    def __init__(self, server: forking.ForkServer, arguments: list[str], cwd: Path, width: int, env: dict[str, str]) -> None:
         import fcntl
         import pty
         import struct
@@ -94,14 +123,7 @@ class Terminal:
 
         self.screen, other = pty.openpty()
         fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
-
-        def lead() -> None:  # or Ctrl-C typed on it would reach nobody
-            os.setsid()
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-        self.process = subprocess.Popen(
-            arguments, stdin=other, stdout=other, stderr=other, cwd=cwd, env=environment, preexec_fn=lead, close_fds=True
-        )
+        self.process = server.start(arguments, cwd=cwd, env=env, streams=(other, other, other), terminal=True)
         os.close(other)
         self.seen = ""
 
@@ -140,8 +162,8 @@ class Terminal:
 
 
 @pytest.fixture
-def on_a_terminal(tmp_path: Path):
-    """Run `homie migrations …` on a terminal."""
+def on_a_terminal(tmp_path: Path, fork_server):
+    """Run `homie migrations ...` on a terminal."""
     pytest.importorskip("pty", reason="there are no pseudo terminals here")
     terminals: list[Terminal] = []
 
@@ -149,7 +171,7 @@ def on_a_terminal(tmp_path: Path):
         given = {**os.environ, "TERM": "xterm-256color", **environment}
         for name in ("COLUMNS", "LINES"):
             given.pop(name, None)
-        terminals.append(Terminal([*COMMAND, *map(text, arguments)], tmp_path, width, given))
+        terminals.append(Terminal(fork_server, ["migrations", *map(text, arguments)], tmp_path, width, given))
         return terminals[-1]
 
     yield run

@@ -8,12 +8,23 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from helpers import creates, recorded, run_sql
 
+from homie_migrations_core.cli import progress
+
 ESCAPE = "\x1b"
+
+
+def wait_for_migration(folder: Path) -> None:
+    """Wait until the migration runs that goes on until there is a file `enough`."""
+    deadline = time.monotonic() + 30
+    while not (folder / "enough.begun").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -89,6 +100,11 @@ def without_colours(seen: str) -> str:
 
 # --- what takes long is shown ---------------------------------------------------------------------------------
 
+IMPATIENT = """
+from homie_migrations_core.cli import progress
+progress.SHOWN_AFTER = 0.1
+"""
+
 WAITS = """
 import os, time
 from pathlib import Path
@@ -98,6 +114,7 @@ def get_migration_version():
     return 3
 
 def apply_migration(conn):
+    Path({flag!r} + ".begun").touch()
     for _ in track(range(1000)):
         time.sleep(0.05)
         if Path({flag!r}).exists():
@@ -105,18 +122,27 @@ def apply_migration(conn):
 """
 
 
-def test_what_takes_longer_than_a_second_is_shown_on_a_terminal(on_a_terminal, options, tmp_path: Path):
+@pytest.fixture
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a process that shows after a tenth of a second what it would show after a second."""
+    assert progress.SHOWN_AFTER == 1.0
+    place = tmp_path_factory.mktemp("impatient")
+    (place / "sitecustomize.py").write_text(IMPATIENT)
+    return {"PYTHONPATH": str(place)}
+
+
+def test_what_takes_longer_than_a_second_is_shown_on_a_terminal(on_a_terminal, options, impatient, tmp_path: Path):
     (tmp_path / "tasks" / "003_long.py").write_text(WAITS.format(flag=str(tmp_path / "enough")))
-    terminal = on_a_terminal("apply", *options, "--no-backup")
+    terminal = on_a_terminal("apply", *options, "--no-backup", **impatient)
     until_matches(terminal, r"  applying tasks:003_long since \d\d:\d\d:\d\d .*\b\d{1,2}% \d:\d\d:\d\d")
     (tmp_path / "enough").touch()
     assert terminal.ended() == 0
     assert "applied tasks:003_long" in terminal.seen
 
 
-def test_so_is_what_a_rehearsal_is_at(on_a_terminal, options, tmp_path: Path):
+def test_so_is_what_a_rehearsal_is_at(on_a_terminal, options, impatient, tmp_path: Path):
     (tmp_path / "tasks" / "003_long.py").write_text(WAITS.format(flag=str(tmp_path / "enough")))
-    terminal = on_a_terminal("rehearse", *options)
+    terminal = on_a_terminal("rehearse", *options, **impatient)
     until_matches(terminal, r"  applying tasks:003_long since \d\d:\d\d:\d\d .*\b\d{1,2}% \d:\d\d:\d\d")
     (tmp_path / "enough").touch()
     assert terminal.ended() == 0
@@ -126,6 +152,7 @@ def test_so_is_what_a_rehearsal_is_at(on_a_terminal, options, tmp_path: Path):
 SLOWLY = """
 import os, time
 from pathlib import Path
+from homie_migrations_core.cli import progress
 from homie_migrations_core.sqlite import copying, restoring
 
 
@@ -140,6 +167,7 @@ def slow_down(module):
     module.tell_phase, module.PAGES_A_STEP = tell_and_wait, 1
 
 
+progress.SHOWN_AFTER = 0.1
 slow_down(copying)
 slow_down(restoring)
 """
@@ -179,11 +207,11 @@ def test_how_far_a_copy_is_is_shown_on_a_terminal(on_a_terminal, options, slow, 
     assert terminal.ended() == (1 if command[0] == "rollback" else 0)
 
 
-def test_waiting_for_another_program_is_shown_on_a_terminal(on_a_terminal, options, tmp_path: Path):
+def test_waiting_for_another_program_is_shown_on_a_terminal(on_a_terminal, options, impatient, tmp_path: Path):
     other = sqlite3.connect(tmp_path / "homie_tasks.db", isolation_level=None)
     try:
         other.execute("BEGIN IMMEDIATE")
-        terminal = on_a_terminal("apply", *options, "--no-backup", width=300)
+        terminal = on_a_terminal("apply", *options, "--no-backup", width=300, **impatient)
         who = f"process {os.getpid()} (" if Path("/proc/locks").exists() else "another process"
         terminal.until(f"  waiting for {who}")  # at once
         until_matches(terminal, rf"  waiting for {re.escape(who)}.* since \d\d:\d\d:\d\d .*\d:\d\d:\d\d")
@@ -194,11 +222,12 @@ def test_waiting_for_another_program_is_shown_on_a_terminal(on_a_terminal, optio
 
 
 @pytest.mark.parametrize("how", [(), ("-q",), ("--json",)], ids=["as it is", "quiet", "JSON"])
-def test_nothing_of_that_reaches_a_pipe(started, options, tmp_path: Path, how):
+def test_nothing_of_that_reaches_a_pipe(started, options, impatient, tmp_path: Path, how):
     (tmp_path / "tasks" / "003_long.py").write_text(WAITS.format(flag=str(tmp_path / "enough")))
-    process = started("apply", *options, "--no-backup", *how)
+    process = started("apply", *options, "--no-backup", *how, env={**os.environ, **impatient})
+    wait_for_migration(tmp_path)
     with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(timeout=2.5)  # longer than the time after which a terminal would be told
+        process.wait(timeout=0.5)  # longer than the time after which a terminal would be told
     (tmp_path / "enough").touch()
     out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
@@ -207,11 +236,12 @@ def test_nothing_of_that_reaches_a_pipe(started, options, tmp_path: Path, how):
 
 
 @pytest.mark.parametrize("how", ["-q", "--json"])
-def test_nor_a_terminal_that_asked_for_quiet_or_json(on_a_terminal, options, tmp_path: Path, how: str):
+def test_nor_a_terminal_that_asked_for_quiet_or_json(on_a_terminal, options, impatient, tmp_path: Path, how: str):
     (tmp_path / "tasks" / "003_long.py").write_text(WAITS.format(flag=str(tmp_path / "enough")))
-    terminal = on_a_terminal("apply", *options, "--no-backup", how)
+    terminal = on_a_terminal("apply", *options, "--no-backup", how, **impatient)
+    wait_for_migration(tmp_path)
     with pytest.raises(subprocess.TimeoutExpired):
-        terminal.process.wait(timeout=2.5)
+        terminal.process.wait(timeout=0.5)
     (tmp_path / "enough").touch()
     assert terminal.ended() == 0
     assert "since" not in terminal.seen
@@ -271,8 +301,15 @@ def test_a_broken_pipe_for_errors_is_quiet_too(started, options):
     assert process.returncode == 2
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-@pytest.mark.parametrize("command", ["status", "apply", "rollback"])
+@pytest.mark.parametrize(
+    ("command", "closed"),
+    [
+        ("status", "<&-"),
+        ("apply", ">&-"),
+        ("rollback", "2>&-"),
+        *((each, "<&- >&- 2>&-") for each in ("status", "apply", "rollback")),
+    ],
+)
 def test_closed_streams_are_no_crash(options, tmp_path: Path, closed, command):
     given = [str(each) for each in (*(["tasks"] if command == "rollback" else []), *options)]
     line = [sys.executable, "-m", "homie_migrations_core", "migrations", command, *given]
