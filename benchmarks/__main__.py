@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import applying, copies, nothing, processes, validating
+from benchmarks import applying, copies, databases_for_tests, nothing, processes, validating
 from benchmarks.measuring import CommandFailed, Comparison, measure, table
 from homie_migrations_core import HomieMigrationsError
 
@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[Path], Iterator[Comparison]]] = {
     "durability": applying.durability_comparisons,
     "copies": copies.comparisons,
     "validate": validating.comparisons,
+    "tests": databases_for_tests.comparisons,
 }
 
 
