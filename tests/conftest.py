@@ -84,8 +84,8 @@ class Installed:
         """Hide the file organizer's pack, which is installed wherever these tests run."""
         import homie_migrations_core.cli.app  # noqa: F401
 
-        with contextlib.suppress(ImportError):  # Typer needs it only since 0.29, and imports it at the first command
-            importlib.import_module("pydantic")
+        with contextlib.suppress(ImportError):  # Typer since 0.29 imports it, and pydantic with it, at the first command
+            importlib.import_module("typer._adapters")
         kept = [place for place in sys.path if not list(Path(place or os.curdir).glob("homie_file_organizer_migrations-*"))]
         self._monkeypatch.setattr(sys, "path", kept)
 
