@@ -12,34 +12,30 @@ from file_organizer_migrations import PathMemoryManager
 from helpers import python_migration
 
 FILE = Path("modules", "homie_file_organizer.db")
-
-
 OWN = {"drives", "destinations", "destination_usage"}
-
-
 ONE = "file_organizer:001_destination_memory"
 
 
-def started(data: Path, *works: Callable[[PathMemoryManager], object]) -> list:
-    """What the works answer, one after the other, on a manager that is started before and shut down after."""
+def results_of(data: Path, *calls: Callable[[PathMemoryManager], object]) -> list:
+    """Make the calls, one after the other, on a manager that is started before and shut down after; return their results."""
 
-    async def scene() -> list:
+    async def main() -> list:
         async with PathMemoryManager(data) as memory:
-            return [await work(memory) for work in works]
+            return [await call(memory) for call in calls]
 
-    return asyncio.run(scene())
+    return asyncio.run(main())
 
 
-async def nothing(memory: PathMemoryManager) -> None:
-    """A work that only needs the manager to have started."""
+async def do_nothing(memory: PathMemoryManager) -> None:
+    """A call that only needs the manager to have started."""
 
 
 def start(data: Path) -> None:
-    started(data, nothing)
+    results_of(data, do_nothing)
 
 
 def long_migration(marker: Path, body: str = "conn.execute(LONG)", **more: str) -> str:
-    """Says that it runs, then takes far longer than a test may."""
+    """Return a migration that shows that it runs, and then takes far longer than a test may."""
     head = (
         "from pathlib import Path\n"
         "LONG = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000000000) SELECT count(*) FROM n'"
@@ -49,12 +45,12 @@ def long_migration(marker: Path, body: str = "conn.execute(LONG)", **more: str) 
 
 
 def waits_for(go: Path) -> str:
-    """Python code that SQLite can't interrupt, and that ends once the test lets it, or after half a minute."""
+    """Return Python code that SQLite cannot interrupt, and that ends once `go` exists, or after half a minute."""
     return f"import time\nend = time.monotonic() + 30\nwhile not Path({str(go)!r}).exists() and time.monotonic() < end:\n    time.sleep(0.005)"
 
 
 def assert_threads_end() -> None:
-    """Nothing keeps a manager's thread alive: each ends by itself."""
+    """Assert that the threads of all managers end by themselves."""
     for thread in threading.enumerate():
         if thread.name.startswith("homie-path-memory"):
             thread.join(30)
@@ -62,7 +58,7 @@ def assert_threads_end() -> None:
 
 
 async def until(condition: Callable[[], object], *tasks: asyncio.Task) -> None:
-    """Comes back once the condition holds; a task that ends before is asked why."""
+    """Return once the condition holds; fail if one of the tasks ends before."""
     async with asyncio.timeout(60):
         while not condition():
             for task in tasks:

@@ -17,7 +17,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def install(installed: Any) -> Callable[..., Path]:
-    """Installs a stranger's distribution with a pack for the file organizer's database; the pack's folder comes back."""
+    """Install another distribution with a pack for the file organizer's database, and return the pack's folder."""
 
     def install(name: str, files: dict[str, str], *, pack: str = "", database: str = FILE.name) -> Path:
         return installed.pack(pack or name, files, database=database, distribution=name)

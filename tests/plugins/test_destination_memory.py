@@ -11,6 +11,7 @@ import pytest
 from file_organizer_migrations import pack
 from file_organizer_migrations.migration_runner import run_migrations
 from helpers import EARLIER_TABLE, query, recorded, run_sql, tables
+
 from homie_migrations_core import MigrationRunner
 from homie_migrations_core.errors import MigrationFailed
 

@@ -25,8 +25,8 @@ from path_memory_helpers import (
     CALLS,
     FILE,
     OWN,
+    results_of,
     start,
-    started,
 )
 
 from homie_migrations_core import HomieMigrationsError
@@ -40,7 +40,7 @@ def test_every_public_method_is_in_the_list_of_calls() -> None:
 
 
 def test_a_drive_is_registered_with_what_is_known_of_it(data: Path) -> None:
-    (drive,) = started(
+    (drive,) = results_of(
         data,
         lambda memory: memory.register_drive(
             "ada", "serial-1", Path("/mnt/stick"), "usb", volume_label="STICK", cloud_provider="none"
@@ -74,11 +74,11 @@ OLD = "2001-01-01 00:00:00"
 
 
 def test_a_drive_that_comes_back_keeps_its_id_and_is_available_as_it_is_seen_now(data: Path) -> None:
-    (first,) = started(
+    (first,) = results_of(
         data, lambda memory: memory.register_drive("ada", "serial-1", "/mnt/a", "usb", volume_label="OLD", cloud_provider="x")
     )
     run_sql(data / FILE, f"UPDATE drives SET is_available = 0, last_seen_at = '{OLD}', created_at = '{OLD}'")
-    again, available = started(
+    again, available = results_of(
         data,
         lambda memory: memory.register_drive("ada", "serial-1", "/mnt/b", "internal", volume_label="NEW"),
         lambda memory: memory.available_drives("ada"),
@@ -89,7 +89,7 @@ def test_a_drive_that_comes_back_keeps_its_id_and_is_available_as_it_is_seen_now
 
 
 def test_two_users_may_have_the_same_drive_each_their_own(data: Path) -> None:
-    ada, bob, of_ada, of_nobody = started(
+    ada, bob, of_ada, of_nobody = results_of(
         data,
         lambda memory: memory.register_drive("ada", "serial-1", "/mnt", "usb"),
         lambda memory: memory.register_drive("bob", "serial-1", "/mnt", "usb"),
@@ -102,13 +102,13 @@ def test_two_users_may_have_the_same_drive_each_their_own(data: Path) -> None:
 
 
 def test_a_drive_that_is_marked_as_gone_is_not_listed_until_it_is_marked_as_back(data: Path) -> None:
-    b, a = started(
+    b, a = results_of(
         data,
         lambda memory: memory.register_drive("ada", "serial-1", "/mnt/b", "usb"),
         lambda memory: memory.register_drive("ada", "serial-2", "/mnt/a", "usb"),
     )
     run_sql(data / FILE, f"UPDATE drives SET last_seen_at = '{OLD}'")
-    gone, without, back, both = started(
+    gone, without, back, both = results_of(
         data,
         lambda memory: memory.mark_drive(b.id, available=False),
         lambda memory: memory.available_drives("ada"),
@@ -123,12 +123,12 @@ def test_a_drive_that_is_marked_as_gone_is_not_listed_until_it_is_marked_as_back
 
 
 def test_a_destination_is_remembered_and_listed_by_user_and_by_category(data: Path) -> None:
-    drive, *_ = started(
+    drive, *_ = results_of(
         data,
         lambda memory: memory.register_drive("ada", "serial-1", "/mnt", "usb"),
         lambda memory: memory.remember_destination("bob", "/bobs", "music"),
     )
-    music, films, everything, only_music, no_books = started(
+    music, films, everything, only_music, no_books = results_of(
         data,
         lambda memory: memory.remember_destination("ada", Path("/music"), "music", drive_id=drive.id),
         lambda memory: memory.remember_destination("ada", "/films", "films"),
@@ -145,13 +145,13 @@ def test_a_destination_is_remembered_and_listed_by_user_and_by_category(data: Pa
 
 
 def test_a_forgotten_destination_is_kept_but_not_listed_and_can_be_remembered_again(data: Path) -> None:
-    drive, other = started(
+    drive, other = results_of(
         data,
         lambda memory: memory.register_drive("ada", "serial-1", "/mnt", "usb"),
         lambda memory: memory.register_drive("ada", "serial-2", "/mnt", "usb"),
     )
-    (first,) = started(data, lambda memory: memory.remember_destination("ada", "/music", "music", drive_id=drive.id))
-    use, forgotten, again, *lists = started(
+    (first,) = results_of(data, lambda memory: memory.remember_destination("ada", "/music", "music", drive_id=drive.id))
+    use, forgotten, again, *lists = results_of(
         data,
         lambda memory: memory.record_use(first.id),
         lambda memory: memory.forget_destination(first.id),
@@ -165,7 +165,7 @@ def test_a_forgotten_destination_is_kept_but_not_listed_and_can_be_remembered_ag
     assert not forgotten.is_active
     assert again == forgotten
     assert lists == [[], [], [forgotten], [forgotten], [use]]
-    back, moved = started(
+    back, moved = results_of(
         data,
         lambda memory: memory.remember_destination("ada", "/music", "songs"),
         lambda memory: memory.remember_destination("ada", "/music", "songs", drive_id=other.id),
@@ -177,10 +177,10 @@ def test_a_forgotten_destination_is_kept_but_not_listed_and_can_be_remembered_ag
 @pytest.mark.parametrize("category", [None, "any"])
 @pytest.mark.parametrize("include_forgotten", [True, False])
 def test_the_destinations_that_are_used_most_come_first(data: Path, category: str | None, include_forgotten: bool) -> None:
-    b, a, c = started(
+    b, a, c = results_of(
         data, *(lambda memory, path=path: memory.remember_destination("ada", path, "any") for path in ("/b", "/a", "/c"))
     )
-    *_, listed = started(
+    *_, listed = results_of(
         data,
         lambda memory: memory.record_use(c.id),
         lambda memory: memory.destinations("ada", category=category, include_forgotten=include_forgotten),
@@ -189,8 +189,8 @@ def test_the_destinations_that_are_used_most_come_first(data: Path, category: st
 
 
 def test_a_use_is_in_the_history_and_in_the_count(data: Path) -> None:
-    (destination,) = started(data, lambda memory: memory.remember_destination("ada", "/music", "music"))
-    one, two, history, newest, none, negative, listed = started(
+    (destination,) = results_of(data, lambda memory: memory.remember_destination("ada", "/music", "music"))
+    one, two, history, newest, none, negative, listed = results_of(
         data,
         lambda memory: memory.record_use(destination.id),
         lambda memory: memory.record_use(destination.id, file_count=12, operation_type="move"),
@@ -210,7 +210,7 @@ def test_a_use_is_in_the_history_and_in_the_count(data: Path) -> None:
 
 
 def test_the_newest_use_comes_first_whatever_the_order_of_the_rows(data: Path) -> None:
-    (destination,) = started(data, lambda memory: memory.remember_destination("ada", "/music", "music"))
+    (destination,) = results_of(data, lambda memory: memory.remember_destination("ada", "/music", "music"))
     run_sql(
         data / FILE,
         "".join(
@@ -218,39 +218,39 @@ def test_the_newest_use_comes_first_whatever_the_order_of_the_rows(data: Path) -
             for when in ("2024-05-01 00:00:00", "2026-01-01 00:00:00", "2025-01-01 00:00:00")
         ),
     )
-    (history,) = started(data, lambda memory: memory.usage_history(destination.id))
+    (history,) = results_of(data, lambda memory: memory.usage_history(destination.id))
     assert [each.used_at[:4] for each in history] == ["2026", "2025", "2024"]
 
 
 def test_a_use_and_its_count_are_kept_together_or_not_at_all(data: Path) -> None:
-    (destination,) = started(data, lambda memory: memory.remember_destination("ada", "/music", "music"))
+    (destination,) = results_of(data, lambda memory: memory.remember_destination("ada", "/music", "music"))
     run_sql(
         data / FILE,
         "CREATE TRIGGER no_more BEFORE INSERT ON destination_usage WHEN NEW.file_count > 100 "
         "BEGIN SELECT raise(ABORT, 'too many'); END",
     )
 
-    async def scene() -> list[Use]:
+    async def main() -> list[Use]:
         async with PathMemoryManager(data) as memory:
             with pytest.raises(sqlite3.IntegrityError, match="too many"):
                 await memory.record_use(destination.id, file_count=101)
             return [await memory.record_use(destination.id), *await memory.usage_history(destination.id)]
 
-    use, *history = asyncio.run(scene())
+    use, *history = asyncio.run(main())
     assert history == [use]
     assert query(data / FILE, "SELECT usage_count FROM destinations") == [(1,)]
 
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 def test_changes_at_once_from_several_managers_are_all_made(data: Path, mode: str) -> None:
-    drive, destination = started(
+    drive, destination = results_of(
         data,
         lambda memory: memory.register_drive("ada", "serial-1", "/mnt", "usb"),
         lambda memory: memory.remember_destination("ada", "/music", "music"),
     )
     run_sql(data / FILE, f"PRAGMA journal_mode = {mode}")
 
-    async def scene() -> None:
+    async def main() -> None:
         managers = [PathMemoryManager(data) for _ in range(3)]
         async with managers[0], managers[1], managers[2]:
             await asyncio.gather(
@@ -262,7 +262,7 @@ def test_changes_at_once_from_several_managers_are_all_made(data: Path, mode: st
                 ),
             )
 
-    asyncio.run(scene())
+    asyncio.run(main())
     assert query(data / FILE, "SELECT count(*) FROM destinations WHERE drive_id = ?", drive.id) == [(30,)]
     assert query(data / FILE, "SELECT usage_count FROM destinations WHERE id = ?", destination.id) == [(30,)]
     assert query(data / FILE, "SELECT count(*) FROM destination_usage") == [(30,)]
@@ -281,23 +281,23 @@ def test_changes_at_once_from_several_managers_are_all_made(data: Path, mode: st
 )
 def test_an_id_that_nothing_has_is_refused_by_name(data: Path, call: Callable, error: type[HomieMigrationsError]) -> None:
     with pytest.raises(error, match="'nothing'"):
-        started(data, call)
+        results_of(data, call)
     assert [query(data / FILE, f"SELECT count(*) FROM {table}") for table in sorted(OWN)] == [[(0,)]] * 3
 
 
 def test_a_destination_cannot_lie_on_another_users_drive(data: Path) -> None:
-    (drive,) = started(data, lambda memory: memory.register_drive("bob", "serial-1", "/mnt", "usb"))
+    (drive,) = results_of(data, lambda memory: memory.register_drive("bob", "serial-1", "/mnt", "usb"))
     with pytest.raises(UnknownDrive):
-        started(data, lambda memory: memory.remember_destination("ada", "/music", "music", drive_id=drive.id))
+        results_of(data, lambda memory: memory.remember_destination("ada", "/music", "music", drive_id=drive.id))
 
 
 def test_results_are_values_that_cannot_be_changed(data: Path) -> None:
-    drive, destination = started(
+    drive, destination = results_of(
         data,
         lambda memory: memory.register_drive("ada", "serial-1", "/mnt", "usb"),
         lambda memory: memory.remember_destination("ada", "/music", "music"),
     )
-    (use,) = started(data, lambda memory: memory.record_use(destination.id))
+    (use,) = results_of(data, lambda memory: memory.record_use(destination.id))
     for value in (drive, destination, use):
         with pytest.raises(FrozenInstanceError):
             value.id = "another"
@@ -309,7 +309,7 @@ def test_rows_that_earlier_releases_left_with_gaps_are_read(data: Path) -> None:
         data / FILE,
         "INSERT INTO destinations (id, user_id, path, category, usage_count, created_at) VALUES ('x', 'ada', '/', 'any', NULL, NULL)",
     )
-    found, use, counted = started(
+    found, use, counted = results_of(
         data,
         lambda memory: memory.destinations("ada"),
         lambda memory: memory.record_use("x"),

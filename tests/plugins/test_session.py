@@ -28,8 +28,8 @@ from path_memory_helpers import (
     START_WHEN_TOLD,
     assert_threads_end,
     long_migration,
+    results_of,
     start,
-    started,
     until,
     waits_for,
 )
@@ -40,7 +40,7 @@ from homie_migrations_core.errors import FolderUnusable, LockTimeout
 def test_start_and_shutdown_may_be_called_again_and_again(data: Path) -> None:
     memory = PathMemoryManager(data)
 
-    async def scene() -> list[str]:
+    async def main() -> list[str]:
         await memory.shutdown()
         await memory.start()
         await memory.start()
@@ -52,8 +52,8 @@ def test_start_and_shutdown_may_be_called_again_and_again(data: Path) -> None:
         await memory.shutdown()
         return [each.path for each in found]
 
-    assert asyncio.run(scene()) == ["/music"]
-    assert asyncio.run(scene()) == ["/music"]  # in another event loop
+    assert asyncio.run(main()) == ["/music"]
+    assert asyncio.run(main()) == ["/music"]  # in another event loop
 
 
 def test_starts_of_one_manager_at_once_end_with_one_connection_that_one_shutdown_closes(
@@ -63,7 +63,7 @@ def test_starts_of_one_manager_at_once_end_with_one_connection_that_one_shutdown
     connect = sqlite3.connect
     monkeypatch.setattr(session.sqlite3, "connect", lambda *a, **k: opened.append(k.get("factory")) or connect(*a, **k))
 
-    async def scene() -> None:
+    async def main() -> None:
         memory = PathMemoryManager(data)
         await asyncio.gather(*(memory.start() for _ in range(5)))
         used = len(opened)
@@ -74,7 +74,7 @@ def test_starts_of_one_manager_at_once_end_with_one_connection_that_one_shutdown
         with pytest.raises(NotStarted):
             await memory.destinations("ada")
 
-    asyncio.run(scene())
+    asyncio.run(main())
     assert recorded(data / FILE) == [ONE]
     assert_threads_end()
 
@@ -84,7 +84,7 @@ def test_the_event_loop_goes_on_while_a_migration_runs(data: Path, tmp_path: Pat
     wait = waits_for(go)
     install("slow", {"001_waits.py": long_migration(marker, wait)})
 
-    async def scene() -> bool:
+    async def main() -> bool:
         memory = PathMemoryManager(data)
         starting = asyncio.create_task(memory.start())
         await until(marker.exists, starting)
@@ -96,7 +96,7 @@ def test_the_event_loop_goes_on_while_a_migration_runs(data: Path, tmp_path: Pat
         await memory.shutdown()
         return undone_yet
 
-    assert asyncio.run(scene()) is False
+    assert asyncio.run(main()) is False
     assert "half_done" in tables(data / FILE)
 
 
@@ -104,7 +104,7 @@ def test_the_event_loop_goes_on_while_a_migration_runs(data: Path, tmp_path: Pat
 def test_a_manager_that_is_not_started_says_so(data: Path, call: str) -> None:
     memory = PathMemoryManager(data)
 
-    async def scene() -> None:
+    async def main() -> None:
         with pytest.raises(NotStarted, match=r"start\(\)"):
             await CALLS[call](memory)
         assert memory.database is None
@@ -116,14 +116,14 @@ def test_a_manager_that_is_not_started_says_so(data: Path, call: str) -> None:
             await CALLS[call](memory)
         assert memory.database is None
 
-    asyncio.run(scene())
+    asyncio.run(main())
 
 
 def test_a_manager_whose_start_failed_is_not_started_and_can_be_started_later(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("in the way")
     memory = PathMemoryManager(tmp_path / "data")
 
-    async def scene() -> None:
+    async def main() -> None:
         with pytest.raises(FolderUnusable):
             await memory.start()
         with pytest.raises(NotStarted):
@@ -133,12 +133,12 @@ def test_a_manager_whose_start_failed_is_not_started_and_can_be_started_later(tm
         assert await memory.destinations("ada") == []
         await memory.shutdown()
 
-    asyncio.run(scene())
+    asyncio.run(main())
     assert_threads_end()
 
 
 def test_shutdown_lets_what_was_asked_for_before_finish(data: Path) -> None:
-    async def scene() -> None:
+    async def main() -> None:
         memory = PathMemoryManager(data)
         await memory.start()
         asked = [asyncio.create_task(memory.remember_destination("ada", f"/{number}", "x")) for number in range(20)]
@@ -146,7 +146,7 @@ def test_shutdown_lets_what_was_asked_for_before_finish(data: Path) -> None:
         await memory.shutdown()
         assert len(await asyncio.gather(*asked)) == 20
 
-    asyncio.run(scene())
+    asyncio.run(main())
     assert query(data / FILE, "SELECT count(*) FROM destinations") == [(20,)]
 
 
@@ -161,12 +161,12 @@ IN_PYTHON = "while True:\n    conn.execute('INSERT INTO half_done VALUES (1)')"
 def test_a_cancelled_start_stops_the_run_and_waits_until_it_is_undone(
     data: Path, tmp_path: Path, install: Callable[..., Path], body: str, times: int
 ) -> None:
-    started(data, lambda memory: memory.remember_destination("ada", "/music", "music"))
+    results_of(data, lambda memory: memory.remember_destination("ada", "/music", "music"))
     before = fingerprint(data)
     marker = tmp_path / "runs"
     install("slow", {"001_takes_long.py": long_migration(marker, body)})
 
-    async def scene() -> None:
+    async def main() -> None:
         memory = PathMemoryManager(data)
         starting = asyncio.create_task(memory.start())
         await until(marker.exists, starting)
@@ -179,7 +179,7 @@ def test_a_cancelled_start_stops_the_run_and_waits_until_it_is_undone(
         with pytest.raises(NotStarted):
             await memory.destinations("ada")
 
-    asyncio.run(scene())
+    asyncio.run(main())
     assert_threads_end()
 
 
@@ -189,7 +189,7 @@ def test_a_start_that_takes_too_long_ends_in_a_timeout_and_a_clean_database(
     marker = tmp_path / "runs"
     folder = install("slow", {"001_takes_long.py": long_migration(marker)})
 
-    async def scene() -> list[Drive]:
+    async def main() -> list[Drive]:
         memory = PathMemoryManager(data)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(None) as limit:
@@ -201,7 +201,7 @@ def test_a_start_that_takes_too_long_ends_in_a_timeout_and_a_clean_database(
         async with memory:
             return await memory.available_drives("ada")
 
-    assert asyncio.run(scene()) == []
+    assert asyncio.run(main()) == []
     assert "quick" in tables(data / FILE)
 
 
@@ -211,7 +211,7 @@ def test_a_start_that_is_cancelled_while_it_waits_for_another_writer_ends(data: 
     writer = sqlite3.connect(data / FILE, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
 
-    async def scene(waiting: threading.Event) -> None:
+    async def main(waiting: threading.Event) -> None:
         starting = asyncio.create_task(PathMemoryManager(data).start())
         await until(waiting.is_set, starting)
         starting.cancel()
@@ -226,7 +226,7 @@ def test_a_start_that_is_cancelled_while_it_waits_for_another_writer_ends(data: 
     logger.addHandler(told)
     logger.setLevel(logging.INFO)
     try:
-        asyncio.run(scene(waiting))
+        asyncio.run(main(waiting))
     finally:
         logger.removeHandler(told)
         logger.setLevel(level)
@@ -240,7 +240,7 @@ def test_cancelling_one_of_two_starts_does_not_stop_the_other(data: Path, tmp_pa
     body = f"if Path({str(second)!r}).exists():\n    return\nPath({str(second)!r}).touch()\nconn.execute(LONG)"
     install("slow", {"001_takes_long.py": long_migration(marker, body)})
 
-    async def scene() -> list[Destination]:
+    async def main() -> list[Destination]:
         memory = PathMemoryManager(data)
         one, two = asyncio.create_task(memory.start()), asyncio.create_task(memory.start())
         await until(second.exists, one, two)
@@ -252,7 +252,7 @@ def test_cancelling_one_of_two_starts_does_not_stop_the_other(data: Path, tmp_pa
         await memory.shutdown()
         return found
 
-    assert asyncio.run(scene()) == []
+    assert asyncio.run(main()) == []
     assert recorded(data / FILE) == [ONE, "slow:001_takes_long"]
 
 
@@ -261,7 +261,7 @@ def test_a_start_that_waits_for_its_turn_is_given_up_at_once(data: Path, tmp_pat
     wait = waits_for(go)
     install("slow", {"001_waits.py": long_migration(marker, wait)})
 
-    async def scene() -> None:
+    async def main() -> None:
         memory = PathMemoryManager(data)
         one, two = asyncio.create_task(memory.start()), asyncio.create_task(memory.start())
         await until(marker.exists, one)
@@ -274,7 +274,7 @@ def test_a_start_that_waits_for_its_turn_is_given_up_at_once(data: Path, tmp_pat
         assert await memory.destinations("ada") == []
         await memory.shutdown()
 
-    asyncio.run(scene())
+    asyncio.run(main())
 
 
 def test_a_cancel_that_comes_too_late_leaves_nothing_open(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,7 +290,7 @@ def test_a_cancel_that_comes_too_late_leaves_nothing_open(data: Path, monkeypatc
 
     monkeypatch.setattr(start_up, "bring_up_to_date", slow_to_return)
 
-    async def scene() -> None:
+    async def main() -> None:
         memory = PathMemoryManager(data)
         starting = asyncio.create_task(memory.start())
         await until(committed.is_set, starting)
@@ -302,7 +302,7 @@ def test_a_cancel_that_comes_too_late_leaves_nothing_open(data: Path, monkeypatc
         assert memory.database is None
         assert_threads_end()
 
-    asyncio.run(scene())
+    asyncio.run(main())
     assert recorded(data / FILE) == [ONE]
 
 
@@ -339,25 +339,25 @@ def test_ctrl_c_while_a_program_starts_undoes_the_run_before_the_program_ends(
 
 
 def test_its_connection_enforces_foreign_keys(data: Path) -> None:
-    drive, destination = started(
+    drive, destination = results_of(
         data,
         lambda memory: memory.register_drive("ada", "serial-1", "/mnt", "usb"),
         lambda memory: memory.remember_destination("ada", "/music", "music"),
     )
 
-    async def scene() -> None:
+    async def main() -> None:
         async with PathMemoryManager(data) as memory:
             with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
                 await memory._read(lambda connection: connection.execute("UPDATE destinations SET drive_id = 'nothing'"))
 
-    asyncio.run(scene())
+    asyncio.run(main())
 
 
 def test_a_database_that_stays_locked_is_told_as_such_and_the_manager_goes_on(data: Path) -> None:
     start(data)
     writer = sqlite3.connect(data / FILE, isolation_level=None)
 
-    async def scene() -> list[Destination]:
+    async def main() -> list[Destination]:
         async with PathMemoryManager(data, lock_timeout=0.05) as memory:
             assert await memory._read(lambda connection: connection.execute("PRAGMA busy_timeout").fetchone()) == (50,)
             writer.execute("BEGIN EXCLUSIVE")
@@ -370,7 +370,7 @@ def test_a_database_that_stays_locked_is_told_as_such_and_the_manager_goes_on(da
             return await memory.destinations("ada")
 
     try:
-        assert len(asyncio.run(scene())) == 1
+        assert len(asyncio.run(main())) == 1
     finally:
         writer.close()
 
@@ -396,14 +396,14 @@ def test_what_a_caller_keeps_in_context_variables_is_seen_by_the_work_it_asks_fo
         who.set("ada")
         return await memory._read(lambda _: who.get())
 
-    assert started(data, ask) == ["ada"]
+    assert results_of(data, ask) == ["ada"]
 
 
 def test_a_change_whose_caller_gave_up_does_not_disturb_the_next_one(data: Path) -> None:
     start(data)
     writer = sqlite3.connect(data / FILE, isolation_level=None)
 
-    async def scene() -> list[Destination]:
+    async def main() -> list[Destination]:
         async with PathMemoryManager(data) as memory:
             writer.execute("BEGIN IMMEDIATE")
             waiting = asyncio.create_task(memory.remember_destination("ada", "/1", "x"))
@@ -418,6 +418,6 @@ def test_a_change_whose_caller_gave_up_does_not_disturb_the_next_one(data: Path)
             return await memory.destinations("ada")
 
     try:
-        assert "/2" in [each.path for each in asyncio.run(scene())]
+        assert "/2" in [each.path for each in asyncio.run(main())]
     finally:
         writer.close()

@@ -23,8 +23,8 @@ from path_memory_helpers import (
     ONE,
     OWN,
     START_WHEN_TOLD,
+    results_of,
     start,
-    started,
 )
 
 from homie_migrations_core import MigrationPack
@@ -50,11 +50,11 @@ def test_without_a_data_folder_the_environment_names_it_when_start_is_called(
     memory = PathMemoryManager()
     monkeypatch.setenv("HOMIE_DATA_DIR", str(tmp_path / "named"))
 
-    async def scene() -> Path | None:
+    async def main() -> Path | None:
         async with memory:
             return memory.database
 
-    assert asyncio.run(scene()) == tmp_path / "named" / FILE
+    assert asyncio.run(main()) == tmp_path / "named" / FILE
     assert recorded(tmp_path / "named" / FILE) == [ONE]
 
 
@@ -72,11 +72,11 @@ def test_without_both_the_platforms_user_data_folder_is_used(tmp_path: Path, mon
     monkeypatch.delenv("HOMIE_DATA_DIR", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
 
-    async def scene() -> None:
+    async def main() -> None:
         async with PathMemoryManager():
             pass
 
-    asyncio.run(scene())
+    asyncio.run(main())
     assert recorded(tmp_path / "homie" / FILE) == [ONE]
 
 
@@ -94,7 +94,7 @@ def test_starting_an_up_to_date_database_changes_no_byte(data: Path) -> None:
 
 
 def test_two_managers_that_start_at_once_share_the_database(data: Path) -> None:
-    async def scene() -> list[Destination]:
+    async def main() -> list[Destination]:
         one, two = PathMemoryManager(data), PathMemoryManager(data)
         await asyncio.gather(one.start(), two.start())
         await one.remember_destination("ada", "/music", "music")
@@ -102,7 +102,7 @@ def test_two_managers_that_start_at_once_share_the_database(data: Path) -> None:
         await asyncio.gather(one.shutdown(), two.shutdown())
         return found
 
-    assert [each.path for each in asyncio.run(scene())] == ["/music"]
+    assert [each.path for each in asyncio.run(main())] == ["/music"]
     assert recorded(data / FILE) == [ONE]
 
 
@@ -186,7 +186,7 @@ def test_a_strangers_broken_pack_is_logged_and_harms_nobody(
 
 
 def test_a_failed_migration_raises_and_leaves_the_database_as_it_was(data: Path, install: Callable[..., Path]) -> None:
-    started(data, lambda memory: memory.remember_destination("ada", "/music", "music"))
+    results_of(data, lambda memory: memory.remember_destination("ada", "/music", "music"))
     before = fingerprint(data)
     install(
         "stranger",
@@ -214,14 +214,14 @@ def test_after_a_failed_migration_was_repaired_the_same_manager_starts(data: Pat
     folder = install("stranger", {"001_breaks.py": python_migration(1, "conn.execute('nonsense')")})
     memory = PathMemoryManager(data)
 
-    async def scene() -> None:
+    async def main() -> None:
         with pytest.raises(MigrationFailed):
             await memory.start()
         (folder / "001_breaks.py").write_text(creates(1, "repaired"))
         await memory.start()
         await memory.shutdown()
 
-    asyncio.run(scene())
+    asyncio.run(main())
     assert tables(data / FILE) == OWN | {"repaired"}
 
 
@@ -336,7 +336,7 @@ def test_a_plugin_may_place_the_database_elsewhere_and_call_it_otherwise(
     async def where(memory: PathMemoryManager) -> Path | None:
         return memory.database
 
-    assert started(data, where) == [place]
+    assert results_of(data, where) == [place]
     assert recorded(place) == [ONE, "neighbour:001_tags"]
     assert not data.exists()
 

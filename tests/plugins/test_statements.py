@@ -20,14 +20,14 @@ from path_memory_helpers import (
 def spoken(data: Path, call: Callable[[PathMemoryManager], object]) -> list[str]:
     """The statements that one call runs, as SQLite saw them."""
 
-    async def scene() -> list[str]:
+    async def main() -> list[str]:
         heard: list[str] = []
         async with PathMemoryManager(data) as memory:
             await memory._read(lambda connection: connection.set_trace_callback(heard.append))
             await call(memory)
         return [sql for sql in heard if sql.strip() not in ("BEGIN IMMEDIATE", "COMMIT")]
 
-    return asyncio.run(scene())
+    return asyncio.run(main())
 
 
 def plan_of(path: Path, sql: str) -> str:
