@@ -10,8 +10,11 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from helpers import creates, write_pack
 from hypothesis import HealthCheck, settings
 from preloaded import PreloadedPython
+
+from homie_migrations_core import MigrationPack
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +101,36 @@ def installed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     for name in set(sys.modules) - before:
         if "_plugin" in name:
             del sys.modules[name]
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Make folder packs for one database file, `app.db`."""
+
+    def make_pack(name: str, *names: str, database: str = "app.db", **files: str) -> MigrationPack:
+        """Migrations by their stems; each makes a table named after its pack and version."""
+        contents = {f"{each}.py": creates(int(each[:3]), f"{name}_{int(each[:3])}") for each in names}
+        contents |= {f"{stem.removeprefix('m')}.py": content for stem, content in files.items()}
+        return write_pack(tmp_path / "packs" / name, name, contents, database=database)
+
+    return make_pack
+
+
+@pytest.fixture
+def database(tmp_path) -> Path:
+    """The path of `app.db` in a folder of its own, where there is no file yet."""
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data" / "app.db"
+
+
+@pytest.fixture
+def three(installed):
+    """Two installed packs of `app.db`, one of `other.db`, and none beside them."""
+    installed.nothing_else()
+    installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
+    installed.pack("news", {"001_a.py": creates(1, "news")}, database="app.db")
+    installed.pack("other", {"001_a.py": creates(1, "other")}, database="other.db")
+    return installed
 
 
 @pytest.fixture(scope="session")

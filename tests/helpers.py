@@ -1,13 +1,14 @@
-"""One helper builds the scene: packs as folders of files, databases as files."""
+"""What tests of every folder share: packs as folders of files, and databases as other programs see them."""
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
-from homie_migrations_core import MigrationPack
+from homie_migrations_core import Migration, MigrationPack
 
 
 def python_migration(
@@ -54,6 +55,11 @@ def write_pack(folder: Path, name: str, files: dict[str, str], *, database: str 
     return MigrationPack(name=name, migrations=folder, database=database)
 
 
+def refs(migrations: Iterable[Migration]) -> list[str]:
+    """The references of the migrations that a call returned."""
+    return [each.ref for each in migrations]
+
+
 def query(path: Path, sql: str, *parameters: object) -> list[tuple]:
     """What a second connection sees."""
     connection = sqlite3.connect(path)
@@ -98,6 +104,14 @@ def fingerprint(folder: Path) -> dict[str, str]:
         if path.is_file() and "__pycache__" not in path.parts
     }
 
+
+PLUGIN_HEAD = "from pathlib import Path\nfrom homie_migrations_core import MigrationPack, hookimpl\n"
+"""How the module of an entry point begins."""
+SKIPS = "import pytest; pytest.skip('not here', allow_module_level=True)"
+"""A module that raises a `BaseException` of another tool's when it is imported."""
+VERSION = "def get_migration_version(): return 1\n"
+APPLY = "def apply_migration(conn): pass\n"
+"""The two functions that each migration needs."""
 
 EARLIER_TABLE = """
 CREATE TABLE schema_migrations (

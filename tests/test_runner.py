@@ -1,4 +1,4 @@
-"""The front desk: which packs are meant, what is refused, and that all of a call happens or none of it."""
+"""What the calls of a runner return and raise, and that all of a call happens or none of it."""
 
 from __future__ import annotations
 
@@ -7,176 +7,18 @@ from pathlib import Path
 
 import importlib_metadata  # noqa: F401  (before `nothing_else` hides the folder it is in)
 import pytest
-from helpers import EARLIER_TABLE, creates, fingerprint, python_migration, query, recorded, run_sql, tables, write_pack
+from helpers import creates, fingerprint, python_migration, query, recorded, refs, run_sql, tables
+
 from homie_migrations_core import MigrationPack, MigrationRunner, run_migrations
 from homie_migrations_core.errors import (
     DatabaseIsAhead,
     DatabaseNotReachable,
     MigrationFailed,
-    NothingInstalled,
-    OwnerUnclear,
     PackBroken,
-    PackNotChosen,
     RollbackRefused,
     UnknownPack,
     UnknownTarget,
 )
-
-
-@pytest.fixture
-def make(tmp_path):
-    """Make folder packs for one database file, `app.db`."""
-
-    def make_pack(name: str, *names: str, database: str = "app.db", **files: str) -> MigrationPack:
-        """Migrations by their stems; each makes a table named after its pack and version."""
-        contents = {f"{each}.py": creates(int(each[:3]), f"{name}_{int(each[:3])}") for each in names}
-        contents |= {f"{stem.removeprefix('m')}.py": content for stem, content in files.items()}
-        return write_pack(tmp_path / "packs" / name, name, contents, database=database)
-
-    return make_pack
-
-
-@pytest.fixture
-def database(tmp_path) -> Path:
-    (tmp_path / "data").mkdir()
-    return tmp_path / "data" / "app.db"
-
-
-def refs(migrations) -> list[str]:
-    return [each.ref for each in migrations]
-
-
-# --- which packs ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def three(installed):
-    """Two installed packs of `app.db`, one of `other.db`, and none beside them."""
-    installed.nothing_else()
-    installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
-    installed.pack("news", {"001_a.py": creates(1, "news")}, database="app.db")
-    installed.pack("other", {"001_a.py": creates(1, "other")}, database="other.db")
-    return installed
-
-
-def test_a_file_gets_the_packs_that_name_it(three, database):
-    assert refs(MigrationRunner(database).apply()) == ["mail:001_a", "news:001_a"]
-    assert refs(MigrationRunner(database.with_name("other.db")).apply()) == ["other:001_a"]
-
-
-def test_only_some_of_them_can_be_chosen(three, database):
-    assert refs(MigrationRunner(database, only=["news"]).apply()) == ["news:001_a"]
-    assert MigrationRunner(database).status().packs["mail"].state == "pending"
-    assert refs(MigrationRunner(database, only=["mail", "news"]).apply()) == ["mail:001_a"]
-
-
-@pytest.mark.parametrize("name", ["nobody", "other"])
-def test_a_chosen_pack_that_is_not_there_for_this_database_is_unknown(three, database, name):
-    for call in ("status", "plan", "apply"):
-        with pytest.raises(UnknownPack, match=f"there is no pack '{name}'; the packs there for this database are mail, news"):
-            getattr(MigrationRunner(database, only=["mail", name]), call)()
-    assert list(database.parent.iterdir()) == []
-
-
-def test_a_chosen_pack_that_is_not_there_is_unknown_also_when_nothing_is_to_be_done(three, database):
-    MigrationRunner(database).apply()
-    with pytest.raises(UnknownPack):
-        MigrationRunner(database, only=["nobody"]).apply()
-
-
-def test_a_chosen_pack_that_is_broken_is_said_to_be(three, database):
-    three.pack("bad", {"helpers.py": ""}, database="app.db")
-    three.pack("worse", {"helpers.py": ""}, database="app.db")
-    with pytest.raises(PackBroken, match="Nothing was done: bad: helpers.py is not a valid migration file name") as broken:
-        MigrationRunner(database, only=["bad"]).apply()
-    assert [each.label for each in broken.value.broken] == ["bad"]
-    runner = MigrationRunner(database, only=["mail"])
-    assert refs(runner.apply()) == ["mail:001_a"]
-    assert runner.left_out == ()  # those that were not asked for are nobody's concern now
-
-
-def test_a_file_that_no_pack_names_needs_a_choice_when_there_is_more_than_one(three, database):
-    stray = database.with_name("stray.db")
-    for call in ("status", "plan", "apply"):
-        with pytest.raises(PackNotChosen) as refused:
-            getattr(MigrationRunner(stray), call)()
-        assert refused.value.candidates == ("mail", "news", "other")
-    assert not stray.exists()
-    assert refs(MigrationRunner(stray, only=["news"]).apply()) == ["news:001_a"]
-
-
-def test_a_file_that_no_pack_names_gets_the_packs_of_the_one_database_there_is(installed, database):
-    installed.nothing_else()
-    installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
-    installed.pack("news", {"001_a.py": creates(1, "news")}, database="app.db")
-    stray = database.with_name("stray.db")
-    assert refs(MigrationRunner(stray).apply()) == ["mail:001_a", "news:001_a"]
-    assert MigrationRunner(stray).apply() == []
-
-
-def test_a_file_with_tables_and_no_record_under_a_name_that_no_pack_gave_it_is_a_strangers(installed, database):
-    installed.nothing_else()
-    installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
-    stray = database.with_name("stray.db")
-    run_sql(stray, "CREATE TABLE of_a_stranger (x)")
-    before = fingerprint(stray.parent)
-    for call in ("status", "plan", "apply"):
-        with pytest.raises(PackNotChosen, match="it holds tables but no record of a migration, .* `--pack mail`"):
-            getattr(MigrationRunner(stray), call)()
-    assert fingerprint(stray.parent) == before
-    assert refs(MigrationRunner(stray, only=["mail"]).apply()) == ["mail:001_a"]
-    assert MigrationRunner(stray).apply() == []  # now it has a record
-    assert MigrationRunner(stray).status().state == "up_to_date"
-
-
-def test_the_history_of_a_strangers_file_is_refused_every_time(installed, database):
-    installed.nothing_else()
-    installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
-    stray = database.with_name("stray.db")
-    run_sql(stray, "CREATE TABLE of_a_stranger (x)")
-    runner = MigrationRunner(stray)
-    for _ in range(2):
-        with pytest.raises(PackNotChosen):
-            runner.history()
-
-
-def test_an_earlier_record_that_several_could_own_belongs_to_the_one_that_is_chosen(three, database):
-    run_sql(database, EARLIER_TABLE + "INSERT INTO schema_migrations (version, migration_name) VALUES (1, '001_a')")
-    with pytest.raises(OwnerUnclear, match="Name the pack that wrote it with --pack"):
-        MigrationRunner(database).plan()
-    assert MigrationRunner(database, only=["mail"]).plan().steps == ()
-    assert MigrationRunner(database, only=["mail"]).status().packs["mail"].state == "up_to_date"
-
-
-def test_it_belongs_to_the_chosen_one_also_when_another_is_broken(installed, database):
-    installed.nothing_else()
-    installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
-    installed.pack("bad", {"helpers.py": ""}, database="app.db")
-    run_sql(database, EARLIER_TABLE + "INSERT INTO schema_migrations (version, migration_name) VALUES (1, '001_a')")
-    with pytest.raises(OwnerUnclear, match="Name the pack that wrote it with --pack"):
-        MigrationRunner(database).plan()
-    assert MigrationRunner(database, only=["mail"]).plan().steps == ()
-
-
-def test_a_file_with_tables_and_no_record_under_its_own_name_is_taken_as_it_is(three, database):
-    run_sql(database, "CREATE TABLE of_the_application (x)")
-    assert refs(MigrationRunner(database).apply()) == ["mail:001_a", "news:001_a"]
-
-
-def test_where_nothing_is_installed_there_is_nothing_to_do_it_with(installed, database):
-    installed.nothing_else()
-    for call in ("status", "plan", "apply"):
-        with pytest.raises(NothingInstalled):
-            getattr(MigrationRunner(database), call)()
-    with pytest.raises(NothingInstalled):
-        run_migrations(database)
-
-
-def test_of_one_name_only_one_pack_can_be_handed_in(make, database):
-    one, other = make("a", "001_x"), MigrationPack("a", make("b", "001_y").migrations, "app.db")
-    with pytest.raises(PackBroken, match="a: it was handed in more than once"):
-        MigrationRunner(database, [one, other, make("c", "001_z")]).apply()
-    assert not database.exists()
 
 
 def test_a_relative_path_means_what_it_meant_when_the_runner_was_made(make, database, tmp_path, monkeypatch):

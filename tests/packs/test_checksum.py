@@ -7,9 +7,10 @@ import hashlib
 import re
 
 import pytest
-from homie_migrations_core.packs.checksum import python_checksum, sql_checksum
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+
+from homie_migrations_core.packs.checksum import python_checksum, sql_checksum
 
 
 def checksum(source: str | bytes) -> str:

@@ -1,4 +1,4 @@
-"""Real entry points of real distributions: what is found, what is broken and why, and who hears of a run."""
+"""Real entry points of real distributions: which packs are found, and which are broken and why."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ import subprocess
 import sys
 
 import pytest
-from helpers import creates, python_migration, recorded, run_sql, write_pack
-from homie_migrations_core import MigrationPack, MigrationRunner, hookimpl
-from homie_migrations_core.packs import discovery as plugins
-from homie_migrations_core.packs.locations import database_file
-from homie_migrations_core.packs.observers import Observers
-from homie_migrations_core.errors import MigrationFailed, PackBroken
-from homie_migrations_core.model import Step
+from helpers import PLUGIN_HEAD, SKIPS, creates, write_pack
 
-HEAD = "from pathlib import Path\nfrom homie_migrations_core import MigrationPack, hookimpl\n"
+from homie_migrations_core import MigrationPack, MigrationRunner
+from homie_migrations_core.packs import discovery as plugins
+from homie_migrations_core.packs.observers import Observers
+
 FILES = {"001_a.py": creates(1, "a")}
 
 
@@ -44,13 +41,13 @@ def test_a_pack_is_found_with_its_distribution(installed):
 def test_one_hook_may_hand_over_several_packs_or_none(installed, tmp_path):
     for name in ("one", "two"):
         write_pack(tmp_path / name, name, FILES)
-    code = HEAD + (
+    code = PLUGIN_HEAD + (
         f"@hookimpl\ndef homie_migration_packs():\n    return [MigrationPack(n, Path({str(tmp_path)!r}) / n) for n in "
         f"('one', 'two')]\n"
     )
     installed.distribution("several", {"several_plugin": code}, {"several": "several_plugin"})
     installed.distribution(
-        "none", {"none_plugin": HEAD + "@hookimpl\ndef homie_migration_packs(): return []\n"}, {"none": "none_plugin"}
+        "none", {"none_plugin": PLUGIN_HEAD + "@hookimpl\ndef homie_migration_packs(): return []\n"}, {"none": "none_plugin"}
     )
     collected = plugins.collect()
     assert found(collected) == {"one": "several", "two": "several"}
@@ -60,7 +57,7 @@ def test_one_hook_may_hand_over_several_packs_or_none(installed, tmp_path):
 def test_an_entry_point_may_name_an_object_in_a_module(installed, tmp_path):
     write_pack(tmp_path / "p", "p", FILES)
     code = (
-        HEAD
+        PLUGIN_HEAD
         + "class Plugin:\n    @hookimpl\n"
         + f"    def homie_migration_packs(self): return MigrationPack('p', Path({str(tmp_path / 'p')!r}))\n"
         + "plugin = Plugin()\n"
@@ -71,7 +68,7 @@ def test_an_entry_point_may_name_an_object_in_a_module(installed, tmp_path):
 
 def test_a_plugin_that_only_observes_is_fine(installed):
     installed.distribution(
-        "watch", {"watch_plugin": HEAD + "@hookimpl\ndef homie_run_started(run): pass\n"}, {"watch": "watch_plugin"}
+        "watch", {"watch_plugin": PLUGIN_HEAD + "@hookimpl\ndef homie_run_started(run): pass\n"}, {"watch": "watch_plugin"}
     )
     collected = plugins.collect()
     assert broken(collected) == {}
@@ -96,11 +93,11 @@ BROKEN_MODULES = {
     "syntax": ("def x(:", "it can't be loaded (SyntaxError: invalid syntax"),
     "exit at import": ("raise SystemExit(3)", "it can't be loaded (SystemExit: 3)"),
     "exit at the call": (
-        HEAD + "@hookimpl\ndef homie_migration_packs(): raise SystemExit('no')",
+        PLUGIN_HEAD + "@hookimpl\ndef homie_migration_packs(): raise SystemExit('no')",
         "it can't be loaded (SystemExit: no)",
     ),
     "raises": (
-        HEAD + "@hookimpl\ndef homie_migration_packs(): return 1 / 0",
+        PLUGIN_HEAD + "@hookimpl\ndef homie_migration_packs(): return 1 / 0",
         "it can't be loaded (ZeroDivisionError: division by zero)",
     ),
     "skipped at import": (
@@ -108,7 +105,7 @@ BROKEN_MODULES = {
         "it can't be loaded (Skipped: not here)",
     ),
     "pytest's exit at the call": (
-        HEAD + "import pytest\n@hookimpl\ndef homie_migration_packs(): pytest.exit('enough')",
+        PLUGIN_HEAD + "import pytest\n@hookimpl\ndef homie_migration_packs(): pytest.exit('enough')",
         "it can't be loaded (Exit: enough)",
     ),
     "a BaseException of its own": (
@@ -120,39 +117,45 @@ BROKEN_MODULES = {
         "it can't be loaded (Mute, whose text can't be read)",
     ),
     "raises when it is looked at": (
-        HEAD + "def __dir__(): raise SystemExit('closed')\n@hookimpl\ndef homie_migration_packs(): return []",
+        PLUGIN_HEAD + "def __dir__(): raise SystemExit('closed')\n@hookimpl\ndef homie_migration_packs(): return []",
         "it can't be loaded (SystemExit: closed)",
     ),
     "no hook": ("x = 1", "it implements no hook of homie_migrations"),
     "unmarked hook": ("def homie_migration_packs(): return []", "its homie_migration_packs is not marked with @hookimpl"),
     "unmarked beside a marked one": (
-        HEAD + "def homie_migration_packs(): return []\n@hookimpl\ndef homie_run_started(run): pass\n",
+        PLUGIN_HEAD + "def homie_migration_packs(): return []\n@hookimpl\ndef homie_run_started(run): pass\n",
         "its homie_migration_packs is not marked with @hookimpl",
     ),
     "typo": (
-        HEAD + "@hookimpl\ndef homie_migration_pack(): return []",
+        PLUGIN_HEAD + "@hookimpl\ndef homie_migration_pack(): return []",
         "it implements homie_migration_pack, but there is no such hook",
     ),
     "typo beside a good one": (
-        HEAD + "@hookimpl\ndef homie_migration_packs(): return []\n@hookimpl\ndef homie_step_start(run): pass\n",
+        PLUGIN_HEAD + "@hookimpl\ndef homie_migration_packs(): return []\n@hookimpl\ndef homie_step_start(run): pass\n",
         "it implements homie_step_start, but there is no such hook",
     ),
-    "hook of another name": (HEAD + "@hookimpl\ndef migration_packs(): return []", "unknown hook 'migration_packs' in plugin"),
+    "hook of another name": (
+        PLUGIN_HEAD + "@hookimpl\ndef migration_packs(): return []",
+        "unknown hook 'migration_packs' in plugin",
+    ),
     "marked with a strange name": (
-        HEAD + "@hookimpl(specname='homie_nothing')\ndef f(): return []",
+        PLUGIN_HEAD + "@hookimpl(specname='homie_nothing')\ndef f(): return []",
         "unknown hook 'homie_nothing' in plugin",
     ),
-    "wrong argument": (HEAD + "@hookimpl\ndef homie_run_started(runs): pass", "Argument(s) {'runs'} are declared in the hookimpl"),
+    "wrong argument": (
+        PLUGIN_HEAD + "@hookimpl\ndef homie_run_started(runs): pass",
+        "Argument(s) {'runs'} are declared in the hookimpl",
+    ),
     "returns nothing": (
-        HEAD + "@hookimpl\ndef homie_migration_packs(): pass",
+        PLUGIN_HEAD + "@hookimpl\ndef homie_migration_packs(): pass",
         "homie_migration_packs() returned None, which is not a MigrationPack",
     ),
     "returns a name": (
-        HEAD + "@hookimpl\ndef homie_migration_packs(): return ['a.migrations']",
+        PLUGIN_HEAD + "@hookimpl\ndef homie_migration_packs(): return ['a.migrations']",
         "homie_migration_packs() returned 'a.migrations', which is not a MigrationPack",
     ),
     "no pack": (
-        HEAD + "@hookimpl\ndef homie_migration_packs(): return MigrationPack('A-b', 'x')",
+        PLUGIN_HEAD + "@hookimpl\ndef homie_migration_packs(): return MigrationPack('A-b', 'x')",
         "This is not a valid migration pack: its name is 'A-b'.",
     ),
 }
@@ -195,7 +198,7 @@ def test_a_pack_whose_file_names_cannot_be_used_is_broken_under_its_own_name(ins
 
 
 @pytest.mark.parametrize(
-    "code", ["raise KeyboardInterrupt", HEAD + "@hookimpl\ndef homie_migration_packs(): raise KeyboardInterrupt"]
+    "code", ["raise KeyboardInterrupt", PLUGIN_HEAD + "@hookimpl\ndef homie_migration_packs(): raise KeyboardInterrupt"]
 )
 def test_ctrl_c_while_entry_points_are_read_is_the_users(installed, code):
     installed.distribution("slow-dist", {"slow_plugin": code}, {"slow": "slow_plugin"})
@@ -203,13 +206,10 @@ def test_ctrl_c_while_entry_points_are_read_is_the_users(installed, code):
         plugins.collect()
 
 
-SKIP = "import pytest; pytest.skip('not here', allow_module_level=True)"
-
-
-@pytest.mark.parametrize("failure", ["raise SystemExit(1)", "1 / 0", SKIP])
+@pytest.mark.parametrize("failure", ["raise SystemExit(1)", "1 / 0", SKIPS])
 def test_a_pack_whose_parent_package_fails_is_broken_and_harms_nobody(installed, failure):
     installed.pack("healthy", FILES)
-    code = HEAD + "@hookimpl\ndef homie_migration_packs(): return MigrationPack('bad', 'failing_plugin.migrations')\n"
+    code = PLUGIN_HEAD + "@hookimpl\ndef homie_migration_packs(): return MigrationPack('bad', 'failing_plugin.migrations')\n"
     installed.distribution("bad-dist", {"bad_plugin": code, "failing_plugin": failure}, {"bad": "bad_plugin"})
     collected = plugins.collect()
     assert found(collected) == {"healthy": "healthy-dist"}
@@ -235,7 +235,7 @@ def test_what_is_broken_comes_in_the_order_of_its_names(installed):
 
 def test_names_of_a_plugins_own_that_begin_alike_are_its_own_business(installed, tmp_path):
     write_pack(tmp_path / "p", "p", FILES)
-    code = HEAD + f"homie_folder = Path({str(tmp_path / 'p')!r})\ndef homie_helper(): return 'p'\n"
+    code = PLUGIN_HEAD + f"homie_folder = Path({str(tmp_path / 'p')!r})\ndef homie_helper(): return 'p'\n"
     code += "@hookimpl\ndef homie_migration_packs(): return MigrationPack(homie_helper(), homie_folder)\n"
     installed.distribution("own-names", {"own_plugin": code}, {"p": "own_plugin"})
     collected = plugins.collect()
@@ -271,7 +271,7 @@ def test_a_second_registration_counts_even_when_it_is_unusable_itself(installed)
 
 def test_two_entry_points_that_name_one_module_are_both_broken(installed, tmp_path):
     write_pack(tmp_path / "p", "p", FILES)
-    code = HEAD + f"@hookimpl\ndef homie_migration_packs(): return MigrationPack('p', Path({str(tmp_path / 'p')!r}))\n"
+    code = PLUGIN_HEAD + f"@hookimpl\ndef homie_migration_packs(): return MigrationPack('p', Path({str(tmp_path / 'p')!r}))\n"
     installed.distribution("twice", {"twice_plugin": code}, {"one": "twice_plugin", "two": "twice_plugin"})
     collected = plugins.collect()
     assert found(collected) == {}
@@ -281,7 +281,7 @@ def test_two_entry_points_that_name_one_module_are_both_broken(installed, tmp_pa
 
 def test_an_observer_that_is_named_twice_is_told_once(installed, tmp_path):
     trace = tmp_path / "trace"
-    code = HEAD + f"@hookimpl\ndef homie_run_started(run):\n    with open({str(trace)!r}, 'a') as f: f.write('x')\n"
+    code = PLUGIN_HEAD + f"@hookimpl\ndef homie_run_started(run):\n    with open({str(trace)!r}, 'a') as f: f.write('x')\n"
     installed.distribution("twice", {"twice_plugin": code}, {"one": "twice_plugin", "two": "twice_plugin"})
     collected = plugins.collect()
     assert broken(collected) == {}
@@ -344,208 +344,6 @@ def test_a_broken_pack_never_stops_a_healthy_one_of_the_same_database(installed,
         assert [each.ref for each in MigrationRunner(database).apply()] == ["healthy:001_a"]
     assert "The pack bad was left out: helpers.py is not a valid migration file name" in caplog.text
     assert MigrationRunner(database).status().packs["bad"].state == "broken"
-
-
-# --- where a database lies ----------------------------------------------------------------------------------------
-
-
-def path_plugin(installed, name: str, body: str) -> None:
-    code = HEAD + f"@hookimpl\ndef homie_database_path(database, data_dir):\n    {body}\n"
-    installed.distribution(name, {f"{name}_plugin": code}, {name: f"{name}_plugin"})
-
-
-def test_a_database_lies_in_modules_unless_somebody_says_otherwise(installed, tmp_path):
-    path_plugin(installed, "silent", "return None")
-    answer = database_file("homie_a.db", tmp_path, plugins.collect())
-    assert answer == (tmp_path / "modules" / "homie_a.db", False)
-
-
-def test_the_first_answer_wins_and_is_asked_with_the_facts(installed, tmp_path):
-    path_plugin(installed, "silent", "return None")
-    path_plugin(installed, "says", "return data_dir / 'elsewhere' / database")
-    answer = database_file("homie_a.db", tmp_path, plugins.collect())
-    assert answer == (tmp_path / "elsewhere" / "homie_a.db", True)
-    assert not (tmp_path / "elsewhere").exists()
-
-
-def test_the_answer_may_be_text(installed, tmp_path):
-    path_plugin(installed, "says", "return str(data_dir / 'as_text.db')")
-    assert database_file("a.db", tmp_path, plugins.collect()) == (tmp_path / "as_text.db", True)
-
-
-@pytest.mark.parametrize("body", ["raise RuntimeError('no disk')", "raise SystemExit(2)", SKIP, "return 3"])
-def test_a_plugin_that_fails_to_answer_is_not_guessed_for(installed, tmp_path, body):
-    path_plugin(installed, "fails", body)
-    with pytest.raises(PackBroken, match="homie_database_path failed for homie_a.db"):
-        database_file("homie_a.db", tmp_path, plugins.collect())
-
-
-# --- who hears of a run --------------------------------------------------------------------------------------------
-
-
-class Diary:
-    """Writes down every hook that a run calls."""
-
-    def __init__(self) -> None:
-        self.entries: list[str] = []
-
-    def _note(self, hook: str, step: Step | None = None, more: str = "") -> None:
-        self.entries.append(" ".join([hook, *([step.direction, step.ref] if step else []), *([more] if more else [])]))
-
-    @hookimpl
-    def homie_run_started(self, run):
-        self._note("run started", more=",".join(step.ref for step in run.plan.steps))
-
-    @hookimpl
-    def homie_step_started(self, run, step):
-        self._note("step started", step)
-
-    @hookimpl
-    def homie_step_progress(self, run, step, done, total):
-        self._note("progress", step, f"{done}/{total}")
-
-    @hookimpl
-    def homie_step_finished(self, run, step):
-        self._note("step finished", step, "recorded" if step.ref in recorded(run.path) else "not recorded")
-
-    @hookimpl
-    def homie_step_failed(self, run, step, error):
-        self._note("step failed", step, type(error).__name__)
-
-    @hookimpl
-    def homie_run_finished(self, run):
-        self._note("run finished", more=run.path.name)
-
-
-@pytest.fixture
-def pack(tmp_path) -> MigrationPack:
-    return write_pack(tmp_path / "p", "p", {"001_a.py": creates(1, "a"), "002_b.py": creates(2, "b")})
-
-
-def test_every_hook_of_a_run_is_heard_in_order_and_finished_means_committed(tmp_path, pack):
-    database = tmp_path / "homie_p.db"
-    MigrationRunner(database, [pack]).apply(to="p:1")
-    diary = Diary()
-    MigrationRunner(database, [pack], observers=[diary], backup=False).apply()
-    MigrationRunner(database, [pack], observers=[diary], backup=False).rollback("p")
-    MigrationRunner(database, [pack], observers=[diary], backup=False).apply(to="p:1")  # nothing to do: no run
-    assert diary.entries == [
-        "run started p:002_b",
-        "step started apply p:002_b",
-        "step finished apply p:002_b recorded",
-        "run finished homie_p.db",
-        "run started p:002_b",
-        "step started rollback p:002_b",
-        "step finished rollback p:002_b not recorded",
-        "run finished homie_p.db",
-    ]
-
-
-def test_a_failed_step_is_heard_of_and_the_run_is_over(tmp_path):
-    pack = write_pack(tmp_path / "p", "p", {"001_a.sql": "SELECT nothing;", "002_b.py": creates(2, "b")})
-    diary = Diary()
-    with pytest.raises(MigrationFailed):
-        MigrationRunner(tmp_path / "homie_p.db", [pack], observers=[diary]).apply()
-    assert diary.entries == [
-        "run started p:001_a,p:002_b",
-        "step started apply p:001_a",
-        "step failed apply p:001_a MigrationFailed",
-        "run finished homie_p.db",
-    ]
-
-
-class Rude:
-    """Fails at whatever it hears."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-    @hookimpl
-    def homie_run_started(self, run):
-        raise self.error
-
-    @hookimpl
-    def homie_step_started(self, step):
-        raise self.error
-
-    @hookimpl
-    def homie_step_progress(self, done):
-        raise self.error
-
-    @hookimpl
-    def homie_step_finished(self, step):
-        raise self.error
-
-    @hookimpl
-    def homie_step_failed(self, error):
-        raise self.error
-
-    @hookimpl
-    def homie_run_finished(self):
-        raise self.error
-
-
-OBSERVED = sorted(plugins._HOOKS - {"homie_migration_packs", "homie_database_path"})
-
-
-def test_the_two_observers_of_these_tests_implement_every_hook_there_is():
-    for observer in (Rude, Diary):
-        assert sorted(name for name in vars(observer) if name.startswith("homie_")) == OBSERVED
-
-
-class Odd(BaseException):
-    """As pytest's and other tools' own: not an `Exception`."""
-
-
-@pytest.mark.parametrize("error", [RuntimeError, SystemExit, Odd, GeneratorExit])
-def test_an_observer_that_raises_is_logged_and_harms_neither_the_run_nor_the_others(tmp_path, caplog, error):
-    progress = "from homie_migrations_core import track\nfor _ in track(range(3)): pass"
-    files = {"001_a.py": creates(1, "a"), "002_b.py": python_migration(2, progress), "003_c.sql": "SELECT nothing;"}
-    database, diary = tmp_path / "app.db", Diary()
-    run_sql(database, "CREATE TABLE mine (x)")
-    observers = [Rude(error("of an observer")), diary, Rude(error("of an observer"))]
-    with caplog.at_level(logging.ERROR, "homie_migrations"), pytest.raises(MigrationFailed) as failure:
-        MigrationRunner(database, [write_pack(tmp_path / "p", "p", files)], observers=observers).apply()
-    assert failure.value.ref == "p:003_c"
-    assert recorded(database) == ["p:001_a", "p:002_b"]
-    assert diary.entries == [
-        "run started p:001_a,p:002_b,p:003_c",
-        "step started apply p:001_a",
-        "step finished apply p:001_a recorded",
-        "step started apply p:002_b",
-        "progress apply p:002_b 3/3",
-        "step finished apply p:002_b recorded",
-        "step started apply p:003_c",
-        "step failed apply p:003_c MigrationFailed",
-        "run finished app.db",
-    ]
-    for hook in OBSERVED:
-        assert f"An observer failed in {hook}; the run goes on." in caplog.messages
-    assert {record.exc_info[0] for record in caplog.records if record.exc_info} == {error}
-
-
-def test_installed_plugins_hear_of_a_run_beside_the_observers_that_were_handed_in(installed, tmp_path):
-    trace = tmp_path / "trace"
-    more = f"""
-        @hookimpl
-        def homie_step_finished(run, step):
-            Path({str(trace)!r}).write_text(step.ref)
-    """
-    installed.pack("mail", FILES, more=more)
-    diary = Diary()
-    MigrationRunner(tmp_path / "homie_mail.db", observers=[diary]).apply()
-    assert trace.read_text() == "mail:001_a"
-    assert "step finished apply mail:001_a recorded" in diary.entries
-
-
-def test_ctrl_c_in_an_observer_is_the_users_and_stops_the_run(tmp_path, pack):
-    class Impatient:
-        @hookimpl
-        def homie_step_started(self, run, step):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        MigrationRunner(tmp_path / "homie_p.db", [pack], observers=[Impatient()]).apply()
 
 
 # --- what it costs ---------------------------------------------------------------------------------------------------

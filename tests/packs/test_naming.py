@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from homie_migrations_core.packs import naming
 from hypothesis import given
 from hypothesis import strategies as st
+
+from homie_migrations_core.packs import naming
 
 PACK_RULE = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 FILE_RULE = re.compile(r"[0-9]+_[a-z0-9_]+(\.py|\.sql|\.rollback\.sql)")

@@ -1,8 +1,7 @@
-"""A folder of files becomes a pack, and nothing in it is run before its time."""
+"""Reading a pack's files without running them: versions, requirements, scripts, and what is unusable and why."""
 
 from __future__ import annotations
 
-import importlib
 import os
 import subprocess
 import sys
@@ -10,66 +9,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from helpers import creates, python_migration, recorded, tables, write_pack
-from homie_migrations_core import MigrationPack, MigrationRunner, hookimpl
-from homie_migrations_core.errors import MigrationFailed, PackBroken, PackInvalid, RollbackRefused
-from homie_migrations_core.model import Migration
-from homie_migrations_core.packs.loading import load
-from homie_migrations_core.packs.reading import UnusablePack, read_pack
+from helpers import APPLY, VERSION, creates, recorded, write_pack
 
-APPLY = "def apply_migration(conn): pass\n"
-VERSION = "def get_migration_version(): return 1\n"
-
-
-@pytest.fixture
-def read(tmp_path):
-    """Read one Python migration, 001_a.py, from its source."""
-
-    def read_one(source: str | bytes) -> Migration:
-        folder = tmp_path / "pack"
-        folder.mkdir(exist_ok=True)
-        (folder / "001_a.py").write_bytes(source.encode() if isinstance(source, str) else source)
-        return read_pack(MigrationPack("p", folder)).migrations[0]
-
-    return read_one
-
-
-# --- what an author hands over ---------------------------------------------------------------------------------
-
-
-def test_a_pack_is_a_name_a_place_and_the_name_of_a_database():
-    assert MigrationPack("mail", "mail.migrations").database == "homie_mail.db"
-    assert MigrationPack("mail", Path("migrations"), "app.db").database == "app.db"
-    assert MigrationPack("mail", "x") == MigrationPack(name="mail", migrations="x", database="homie_mail.db")
-    assert MigrationPack("mail", Path("no/such/folder")).migrations == Path("no/such/folder")  # nothing is read
-
-
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        (("Mail", "x"), "its name is 'Mail'. A name has lower-case letters, digits and _, and begins with a letter."),
-        (("", "x"), "its name is ''."),
-        ((None, "x"), "its name is None."),
-        (("mail", ""), "the migrations of mail are ''. Give the dotted name of a package, or a pathlib.Path to a folder."),
-        (("mail", None), "the migrations of mail are None."),
-        (("mail", ["x"]), "the migrations of mail are ['x']."),
-        (("mail", "x", "data/app.db"), "the database of mail is 'data/app.db'. Give a bare file name;"),
-        (("mail", "x", "..\\app.db"), "the database of mail is '..\\\\app.db'."),
-        (("mail", "x", ".."), "the database of mail is '..'."),
-        (("mail", "x", "."), "the database of mail is '.'."),
-        (("mail", "x", ":memory:"), "the database of mail is ':memory:'."),
-        (("mail", "x", "a\0b"), "the database of mail is 'a\\x00b'."),
-        (("mail", "x", None), "the database of mail is None."),
-        (("mail", "x", Path("app.db")), "the database of mail is "),
-    ],
-)
-def test_what_cannot_be_a_pack_is_refused_when_it_is_made(arguments, reason):
-    with pytest.raises(PackInvalid) as refused:
-        MigrationPack(*arguments)
-    assert str(refused.value).startswith(f"This is not a valid migration pack: {reason}")
-
-
-# --- what a file may look like ----------------------------------------------------------------------------
+from homie_migrations_core import MigrationPack, MigrationRunner
+from homie_migrations_core.errors import PackBroken, RollbackRefused
+from homie_migrations_core.packs.reading import read_pack
 
 GOOD_VERSIONS = {
     "a literal": "def get_migration_version() -> int:\n    '''One.'''\n    return 1",
@@ -249,12 +193,6 @@ def test_requirements_that_cannot_be_read_make_the_file_unusable(read, declared,
     assert read(f"{declared}\n{VERSION}{APPLY}").problem == problem
 
 
-def test_requirements_that_turn_out_otherwise_when_the_file_runs_stop_it(read):
-    migration = read(VERSION + APPLY + "globals()['REQUIRES'] = ('b:3',)\n")
-    with pytest.raises(UnusablePack, match=r"001_a\.py computes its REQUIRES while it runs \(\('b:3',\)\); write it as a literal"):
-        load(migration, None)
-
-
 # --- SQL files ------------------------------------------------------------------------------------------------
 
 
@@ -297,193 +235,6 @@ def test_a_script_that_is_not_utf_8_is_named_also_when_it_is_the_rollback(tmp_pa
     one, two = read_pack(pack).migrations
     assert one.problem == "001_a.rollback.sql is not UTF-8 (invalid start byte at byte 8)"
     assert two.problem == "002_b.sql is not UTF-8 (invalid start byte at byte 0)"
-
-
-# --- the place ------------------------------------------------------------------------------------------------
-
-
-def test_a_folder_that_is_none_or_empty_or_full_of_strange_files_is_no_pack(tmp_path):
-    (tmp_path / "file").touch()
-    for place in ("nowhere", "file"):
-        with pytest.raises(UnusablePack, match="does not exist or is not a folder"):
-            read_pack(MigrationPack("p", tmp_path / place))
-    with pytest.raises(UnusablePack, match="it holds no migration"):
-        read_pack(write_pack(tmp_path / "empty", "p", {"__init__.py": ""}))
-    with pytest.raises(UnusablePack, match=r"1_a\.sql have the same version 1; helpers\.py is not a valid migration file name"):
-        read_pack(write_pack(tmp_path / "bad", "p", {"001_a.py": creates(1, "a"), "1_a.sql": "", "helpers.py": ""}))
-
-
-@pytest.fixture
-def packages(tmp_path, monkeypatch):
-    """Make packages that can be imported, for this test only."""
-    monkeypatch.syspath_prepend(tmp_path / "site")
-    before = set(sys.modules)
-
-    def make(name: str, files: dict[str, str], *, init: str | None = "") -> MigrationPack:
-        folder = tmp_path / "site" / name.replace(".", "/")
-        write_pack(folder, "p", files)
-        if init is not None:
-            for parent in [folder, *folder.parents][: name.count(".") + 1]:
-                (parent / "__init__.py").write_text(init if parent == folder else "")
-        return MigrationPack("p", name)
-
-    yield make
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
-
-
-def test_a_package_is_found_without_importing_it(packages):
-    pack = packages("acme.migrations", {"001_a.py": creates(1, "a")}, init="raise SystemExit('was imported')")
-    assert [each.ref for each in read_pack(pack).migrations] == ["p:001_a"]
-    assert "acme.migrations" not in sys.modules
-
-
-@pytest.mark.parametrize(
-    "name", ["no_such_package_of_ours", "no_such.package", "json.decoder", "..relative", "a..b", "sqlite3.dbapi2"]
-)
-def test_a_package_that_is_none_is_a_reason(name):
-    with pytest.raises(UnusablePack, match="its package .* (can't be found|is not installed as a folder of files)"):
-        read_pack(MigrationPack("p", name))
-
-
-@pytest.mark.parametrize("parent", ["raise SystemExit(3)", "1 / 0", "def x(:", "import no_such_package_of_ours"])
-def test_a_parent_package_that_fails_is_a_reason_whatever_it_raises(packages, tmp_path, parent):
-    pack = packages("acme.migrations", {"001_a.py": creates(1, "a")})
-    (tmp_path / "site" / "acme" / "__init__.py").write_text(parent)
-    with pytest.raises(UnusablePack, match="its package acme.migrations can't be found"):
-        read_pack(pack)
-
-
-def test_a_namespace_package_in_two_places_is_not_guessed_at(packages, tmp_path, monkeypatch):
-    pack = packages("acme_migrations", {"001_a.py": creates(1, "a")}, init=None)
-    assert len(read_pack(pack).migrations) == 1
-    write_pack(tmp_path / "other" / "acme_migrations", "p", {"002_b.py": creates(2, "b")})
-    monkeypatch.syspath_prepend(tmp_path / "other")
-    with pytest.raises(UnusablePack, match="is in more than one folder .*give it an __init__.py"):
-        read_pack(pack)
-
-
-def test_relative_imports_work_in_a_package_pack(packages, tmp_path):
-    files = {
-        "_shared.py": "NAME = 'shared'\ndef create(conn, name): conn.execute(f'CREATE TABLE {name} (x)')\n",
-        "001_a.py": python_migration(1, "create(conn, NAME)", head="from ._shared import NAME, create"),
-        "002_b.py": python_migration(2, "from . import _shared\n_shared.create(conn, 'late')"),
-    }
-    database = tmp_path / "homie_p.db"
-    MigrationRunner(database, [packages("acme.migrations", files)]).apply()
-    assert tables(database) == {"shared", "late"}
-
-
-def test_a_relative_import_in_a_folder_pack_fails_with_the_file_and_line(tmp_path):
-    pack = write_pack(tmp_path / "p", "p", {"001_a.py": python_migration(1, head="from ._shared import x")})
-    with pytest.raises(MigrationFailed, match=r"ImportError: attempted relative import .*\(001_a\.py, line 3"):
-        MigrationRunner(tmp_path / "homie_p.db", [pack]).apply()
-
-
-# --- nothing runs before its time ---------------------------------------------------------------------------------
-
-
-def test_looking_runs_no_file_and_imports_none(tmp_path):
-    trace = tmp_path / "trace"
-    head = f"import pathlib\npathlib.Path({str(trace)!r}).touch()"
-    pack = write_pack(tmp_path / "p", "p", {"001_a.py": creates(1, "a", head=head), "002_b.py": creates(2, "b", head=head)})
-    runner = MigrationRunner(tmp_path / "homie_p.db", [pack])
-    runner.apply(to="p:1")
-    trace.unlink()
-    before = set(sys.modules)
-    runner.status()
-    runner.plan()
-    runner.history()
-    runner.plan_rollback("p")
-    assert not trace.exists()
-    assert set(sys.modules) == before
-    runner.apply()
-    assert trace.exists()
-
-
-def test_a_migration_knows_where_its_file_is(tmp_path):
-    head = "from pathlib import Path\nNAMES = (Path(__file__).parent / 'names.txt').read_text().split()"
-    pack = write_pack(
-        tmp_path / "p",
-        "p",
-        {
-            "names.txt": "a b",
-            "001_a.py": python_migration(1, "for name in NAMES: conn.execute(f'CREATE TABLE {name} (x)')", head=head),
-        },
-    )
-    MigrationRunner(tmp_path / "homie_p.db", [pack]).apply()
-    assert tables(tmp_path / "homie_p.db") == {"a", "b"}
-
-
-def test_a_migration_is_run_as_it_would_be_imported_whatever_the_library_is_written_in(tmp_path):
-    head = "def f(a: 1 + 1): pass\nassert f.__annotations__ == {'a': 2}"
-    pack = write_pack(tmp_path / "p", "p", {"001_a.py": creates(1, "a", head=head)})
-    assert len(MigrationRunner(tmp_path / "homie_p.db", [pack]).apply()) == 1
-
-
-def test_a_migration_leaves_no_module_behind(tmp_path):
-    head = "import dataclasses, sys\n@dataclasses.dataclass\nclass Row:\n    x: 'int'\nassert __name__ in sys.modules"
-    pack = write_pack(tmp_path / "p", "p", {"001_a.py": creates(1, "a", head=head)})
-    before = set(sys.modules)
-    MigrationRunner(tmp_path / "homie_p.db", [pack]).apply()
-    assert not [name for name in set(sys.modules) - before if "001_a" in name]
-    assert not list((tmp_path / "p").rglob("__pycache__"))
-
-
-def test_a_module_that_somebody_has_imported_by_the_same_name_stays_theirs(packages, tmp_path, monkeypatch):
-    pack = packages("acme.migrations", {"001_a.py": creates(1, "a")})
-    theirs = importlib.import_module("acme.migrations.001_a")
-    MigrationRunner(tmp_path / "homie_p.db", [pack]).apply()
-    assert sys.modules["acme.migrations.001_a"] is theirs
-
-
-def test_what_runs_is_what_was_checksummed(tmp_path):
-    """A file that is exchanged after it was read must not run under the record of the other."""
-    pack = write_pack(tmp_path / "p", "p", {"001_a.py": creates(1, "a"), "002_b.sql": "CREATE TABLE b (x);"})
-    read = read_pack(pack)
-
-    class Exchange:
-        @hookimpl
-        def homie_run_started(self, run):
-            (tmp_path / "p" / "001_a.py").write_text(creates(1, "exchanged"))
-            (tmp_path / "p" / "002_b.sql").write_text("CREATE TABLE exchanged_too (x);")
-
-    database = tmp_path / "homie_p.db"
-    MigrationRunner(database, [pack], observers=[Exchange()]).apply()
-    assert tables(database) == {"a", "b"}
-    now = MigrationRunner(database, [pack]).status().packs["p"]
-    assert [each.state for each in now.migrations] == ["edited", "edited"]
-    assert {record.checksum for record in MigrationRunner(database, [pack]).status().records} == {
-        each.checksum for each in read.migrations
-    }
-
-
-@pytest.mark.parametrize(
-    ("body", "reason"),
-    [
-        (
-            "from elsewhere_001 import get_migration_version\n" + APPLY,
-            "001_a.py returns 7 as its version, but its file name says 1",
-        ),
-        (
-            "from elsewhere_001 import yes as get_migration_version\n" + APPLY,
-            "001_a.py returns True as its version, but its file name says 1",
-        ),
-        ("from elsewhere_001 import *\n" + VERSION, "001_a.py has no apply_migration()"),
-        (
-            "from elsewhere_001 import text as apply_migration\n" + VERSION,
-            "001_a.py binds apply_migration to something that can't be called",
-        ),
-    ],
-)
-def test_what_only_running_the_file_shows_fails_it_then(tmp_path, monkeypatch, body, reason):
-    (tmp_path / "elsewhere_001.py").write_text("text = 'x'\ndef get_migration_version(): return 7\ndef yes(): return True\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    pack = write_pack(tmp_path / "p", "p", {"001_a.py": body})
-    with pytest.raises(MigrationFailed) as failure:
-        MigrationRunner(tmp_path / "homie_p.db", [pack]).apply()
-    assert failure.value.found == reason
-    monkeypatch.delitem(sys.modules, "elsewhere_001")
 
 
 # --- unusable files: a stop while pending, a finding once applied -----------------------------------------------------

@@ -1,0 +1,136 @@
+"""Which packs belong to a database file, and when the caller has to choose."""
+
+from __future__ import annotations
+
+import importlib_metadata  # noqa: F401  (before `nothing_else` hides the folder it is in)
+import pytest
+from helpers import EARLIER_TABLE, creates, fingerprint, refs, run_sql
+
+from homie_migrations_core import MigrationPack, MigrationRunner, run_migrations
+from homie_migrations_core.errors import (
+    NothingInstalled,
+    OwnerUnclear,
+    PackBroken,
+    PackNotChosen,
+    UnknownPack,
+)
+
+
+def test_a_file_gets_the_packs_that_name_it(three, database):
+    assert refs(MigrationRunner(database).apply()) == ["mail:001_a", "news:001_a"]
+    assert refs(MigrationRunner(database.with_name("other.db")).apply()) == ["other:001_a"]
+
+
+def test_only_some_of_them_can_be_chosen(three, database):
+    assert refs(MigrationRunner(database, only=["news"]).apply()) == ["news:001_a"]
+    assert MigrationRunner(database).status().packs["mail"].state == "pending"
+    assert refs(MigrationRunner(database, only=["mail", "news"]).apply()) == ["mail:001_a"]
+
+
+@pytest.mark.parametrize("name", ["nobody", "other"])
+def test_a_chosen_pack_that_is_not_there_for_this_database_is_unknown(three, database, name):
+    for call in ("status", "plan", "apply"):
+        with pytest.raises(UnknownPack, match=f"there is no pack '{name}'; the packs there for this database are mail, news"):
+            getattr(MigrationRunner(database, only=["mail", name]), call)()
+    assert list(database.parent.iterdir()) == []
+
+
+def test_a_chosen_pack_that_is_not_there_is_unknown_also_when_nothing_is_to_be_done(three, database):
+    MigrationRunner(database).apply()
+    with pytest.raises(UnknownPack):
+        MigrationRunner(database, only=["nobody"]).apply()
+
+
+def test_a_chosen_pack_that_is_broken_is_said_to_be(three, database):
+    three.pack("bad", {"helpers.py": ""}, database="app.db")
+    three.pack("worse", {"helpers.py": ""}, database="app.db")
+    with pytest.raises(PackBroken, match="Nothing was done: bad: helpers.py is not a valid migration file name") as broken:
+        MigrationRunner(database, only=["bad"]).apply()
+    assert [each.label for each in broken.value.broken] == ["bad"]
+    runner = MigrationRunner(database, only=["mail"])
+    assert refs(runner.apply()) == ["mail:001_a"]
+    assert runner.left_out == ()  # those that were not asked for are nobody's concern now
+
+
+def test_a_file_that_no_pack_names_needs_a_choice_when_there_is_more_than_one(three, database):
+    stray = database.with_name("stray.db")
+    for call in ("status", "plan", "apply"):
+        with pytest.raises(PackNotChosen) as refused:
+            getattr(MigrationRunner(stray), call)()
+        assert refused.value.candidates == ("mail", "news", "other")
+    assert not stray.exists()
+    assert refs(MigrationRunner(stray, only=["news"]).apply()) == ["news:001_a"]
+
+
+def test_a_file_that_no_pack_names_gets_the_packs_of_the_one_database_there_is(installed, database):
+    installed.nothing_else()
+    installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
+    installed.pack("news", {"001_a.py": creates(1, "news")}, database="app.db")
+    stray = database.with_name("stray.db")
+    assert refs(MigrationRunner(stray).apply()) == ["mail:001_a", "news:001_a"]
+    assert MigrationRunner(stray).apply() == []
+
+
+def test_a_file_with_tables_and_no_record_under_a_name_that_no_pack_gave_it_is_a_strangers(installed, database):
+    installed.nothing_else()
+    installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
+    stray = database.with_name("stray.db")
+    run_sql(stray, "CREATE TABLE of_a_stranger (x)")
+    before = fingerprint(stray.parent)
+    for call in ("status", "plan", "apply"):
+        with pytest.raises(PackNotChosen, match="it holds tables but no record of a migration, .* `--pack mail`"):
+            getattr(MigrationRunner(stray), call)()
+    assert fingerprint(stray.parent) == before
+    assert refs(MigrationRunner(stray, only=["mail"]).apply()) == ["mail:001_a"]
+    assert MigrationRunner(stray).apply() == []  # now it has a record
+    assert MigrationRunner(stray).status().state == "up_to_date"
+
+
+def test_the_history_of_a_strangers_file_is_refused_every_time(installed, database):
+    installed.nothing_else()
+    installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
+    stray = database.with_name("stray.db")
+    run_sql(stray, "CREATE TABLE of_a_stranger (x)")
+    runner = MigrationRunner(stray)
+    for _ in range(2):
+        with pytest.raises(PackNotChosen):
+            runner.history()
+
+
+def test_an_earlier_record_that_several_could_own_belongs_to_the_one_that_is_chosen(three, database):
+    run_sql(database, EARLIER_TABLE + "INSERT INTO schema_migrations (version, migration_name) VALUES (1, '001_a')")
+    with pytest.raises(OwnerUnclear, match="Name the pack that wrote it with --pack"):
+        MigrationRunner(database).plan()
+    assert MigrationRunner(database, only=["mail"]).plan().steps == ()
+    assert MigrationRunner(database, only=["mail"]).status().packs["mail"].state == "up_to_date"
+
+
+def test_it_belongs_to_the_chosen_one_also_when_another_is_broken(installed, database):
+    installed.nothing_else()
+    installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
+    installed.pack("bad", {"helpers.py": ""}, database="app.db")
+    run_sql(database, EARLIER_TABLE + "INSERT INTO schema_migrations (version, migration_name) VALUES (1, '001_a')")
+    with pytest.raises(OwnerUnclear, match="Name the pack that wrote it with --pack"):
+        MigrationRunner(database).plan()
+    assert MigrationRunner(database, only=["mail"]).plan().steps == ()
+
+
+def test_a_file_with_tables_and_no_record_under_its_own_name_is_taken_as_it_is(three, database):
+    run_sql(database, "CREATE TABLE of_the_application (x)")
+    assert refs(MigrationRunner(database).apply()) == ["mail:001_a", "news:001_a"]
+
+
+def test_where_nothing_is_installed_there_is_nothing_to_do_it_with(installed, database):
+    installed.nothing_else()
+    for call in ("status", "plan", "apply"):
+        with pytest.raises(NothingInstalled):
+            getattr(MigrationRunner(database), call)()
+    with pytest.raises(NothingInstalled):
+        run_migrations(database)
+
+
+def test_of_one_name_only_one_pack_can_be_handed_in(make, database):
+    one, other = make("a", "001_x"), MigrationPack("a", make("b", "001_y").migrations, "app.db")
+    with pytest.raises(PackBroken, match="a: it was handed in more than once"):
+        MigrationRunner(database, [one, other, make("c", "001_z")]).apply()
+    assert not database.exists()
