@@ -24,10 +24,10 @@ def comparisons(folder: Path) -> Iterator[Comparison]:
             connection.execute("SELECT version FROM schema_migrations").fetchall()
             connection.close()
 
-        def runner(path: str = path, packs: list = [pack]) -> object:
+        def runner(path: str = path, packs: tuple = (pack,)) -> object:
             return MigrationRunner(path, packs=packs).apply()
 
-        def function(path: str = path, packs: list = [pack]) -> object:
+        def function(path: str = path, packs: tuple = (pack,)) -> object:
             return run_migrations(path, packs)
 
         yield Comparison(

@@ -12,8 +12,8 @@ from pathlib import Path
 from benchmarks.measuring import Candidate, CommandFailed, Comparison, repeated
 from benchmarks.scenes import EARLIER_TABLE, make_pack
 from homie_migrations_core import MigrationPack, MigrationRunner
-from homie_migrations_core.packs.reading import read_pack
 from homie_migrations_core.inspection.replay import replay
+from homie_migrations_core.packs.reading import read_pack
 from homie_migrations_core.sqlite import schema_objects, sql_tokens
 
 VALIDATE_GOAL, REPLAY_GOAL = 10, 1.5

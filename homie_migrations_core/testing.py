@@ -138,7 +138,9 @@ def migration_runner(migrated_database: MakesDatabases) -> MakesRunners:
 
 class PackContract:
     """
-    The tests that every pack has to pass. Inherit it, and set the pack:
+    The tests that every pack has to pass.
+
+    Inherit it, and set the pack:
 
         class TestPack(PackContract):
             pack = "notes"

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 HOMIE = ("-m", "homie_migrations_core")
 TIMEOUT = 60
@@ -29,7 +30,7 @@ class PreloadedPython:
         """`modules` are imported too, where they are installed."""
         self._modules = modules
 
-    def __enter__(self) -> PreloadedPython:
+    def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory()
         if hasattr(os, "fork"):
             environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

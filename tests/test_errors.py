@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from homie_migrations_core import errors
 from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.model import LeftOut, Migration

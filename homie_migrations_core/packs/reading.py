@@ -160,6 +160,7 @@ def _python_facts(content: bytes, version: int, path: Path) -> _Facts:
 
 
 def requirements(value: object) -> tuple[tuple[str, ...], str | None]:
+    """Return the refs that a value of `REQUIRES` names, or why it can't be one."""
     refs = (value,) if isinstance(value, str) else value
     if not isinstance(refs, tuple | list | set | frozenset):
         return (), f" has REQUIRES = {value!r}, which is not a tuple of references"

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from helpers import creates, python_migration, recorded, run_sql, tables, write_pack
+
 from homie_migrations_core import MigrationPack, MigrationRunner
-from homie_migrations_core.errors import MigrationFailed
 from homie_migrations_core.authoring.crash_test import CrashTest, DatabaseState, PlannedKill, kill_everywhere, read_state
 from homie_migrations_core.authoring.killed_process import KillPoint, StatementCounter, WatchedRunner
+from homie_migrations_core.errors import MigrationFailed
 from homie_migrations_core.stopping import StopRequest
 
 NOTES = {
@@ -151,7 +152,7 @@ def test_where_there_is_no_fork_the_process_itself_ends_at_the_moment(tmp_path, 
     MigrationRunner(path, [pack]).apply(to="notes:1")
     arguments = json.dumps([[["notes", True, str(pack.migrations), pack.database]], [[str(path), "notes:002_tags", moment, at]]])
     code = "import json, os, sys\nif hasattr(os, 'fork'): del os.fork\nfrom homie_migrations_core.authoring.killed_process import run_and_kill\nrun_and_kill(*json.loads(sys.argv[1]))"
-    done = subprocess.run([sys.executable, "-c", code, arguments], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, arguments], check=False, capture_output=True, text=True)
     assert done.returncode == (-9 if os.name != "nt" else 15), done.stderr
     assert Path(f"{path}.outcome").read_text() == "killed"
     MigrationRunner(path, [pack]).apply(to="notes:1")  # undoes what is half-done

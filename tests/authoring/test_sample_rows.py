@@ -314,7 +314,7 @@ def test_what_a_later_statement_reads_counts_too(connection):
     later = "UPDATE t SET x = json_extract(a, '$.size'), y = json_extract(c, '$.size'), z = json_extract(d, '$.size')"
     assert made(connection, script, statements=[later]) == {}
     assert connection.execute("SELECT count(*) FROM t WHERE json_extract(a, '$.size') IS NULL").fetchone() == (0,)
-    assert {kind for kind in rows(connection, "t", "typeof(b), typeof(c), typeof(d)")} == {("text", "blob", "integer")}
+    assert set(rows(connection, "t", "typeof(b), typeof(c), typeof(d)")) == {("text", "blob", "integer")}
     assert connection.execute("SELECT count(*) FROM t WHERE json_valid(b)").fetchone() == (0,)
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,14 +38,15 @@ class Worker(NamedTuple):
 class Crew:
     """Starts workers. Use it as a context manager."""
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> Self:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests"), *sys.path])}
         command = [sys.executable, "-W", "error", __file__]
         self._helper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._helper.stdin and self._helper.stdout
+        assert self._helper.stdin
+        assert self._helper.stdout
         self._helper.stdin.close()
         self._helper.stdout.close()
         self._helper.wait()
@@ -53,7 +54,8 @@ class Crew:
     def run(self, path: Path, pack: Path, *, kill_after: list[float | None] | None = None, **options: Any) -> list[Worker]:
         """Let one worker for each entry of `kill_after` apply a pack; a number is the seconds it has to live."""
         request = {"path": str(path), "pack": str(pack), "kill_after": kill_after or [None], "options": options}
-        assert self._helper.stdin and self._helper.stdout
+        assert self._helper.stdin
+        assert self._helper.stdout
         print(json.dumps(request), file=self._helper.stdin, flush=True)
         return [Worker(*each) for each in json.loads(self._helper.stdout.readline())]
 
@@ -64,7 +66,6 @@ class Crew:
 def serve() -> None:
     import logging
 
-    import campaigns.interference
     import homie_migrations_core.running.execution
     import homie_migrations_core.sqlite.copying
     import homie_migrations_core.sqlite.guard
@@ -187,7 +188,8 @@ def _load_everything() -> None:
 def _limit(**limits: int) -> None:
     import resource
 
-    for name, limit in limits.items():
+    for name, given in limits.items():
+        limit = given
         if name == "RLIMIT_FSIZE":
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         if name == "RLIMIT_AS" and limit >= 0:

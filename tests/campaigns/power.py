@@ -44,7 +44,9 @@ class Event(NamedTuple):
 def why_not() -> str | None:
     """Why no process can be recorded here, or None."""
     try:
-        tried = subprocess.run(["strace", "-f", "-o", os.devnull, sys.executable, "-c", ""], capture_output=True, text=True)
+        tried = subprocess.run(
+            ["strace", "-f", "-o", os.devnull, sys.executable, "-c", ""], check=False, capture_output=True, text=True
+        )
     except OSError as error:
         return f"strace can't be run: {error}"
     return f"strace is refused: {tried.stderr[:80]}" if tried.returncode else None

@@ -15,6 +15,7 @@ import sys
 from collections import Counter, deque
 from pathlib import Path
 from statistics import median
+from typing import Self
 
 import pytest
 from helpers import creates, query, run_sql, write_pack
@@ -81,7 +82,7 @@ print(seen, written, trouble, flush=True)
 class Restorer:
     """Puts snapshots back in processes of its own, which it kills on request."""
 
-    def __enter__(self) -> Restorer:
+    def __enter__(self) -> Self:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         self._helper = subprocess.Popen(
             [sys.executable, "-c", RESTORES], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -93,7 +94,8 @@ class Restorer:
 
     def restore(self, path: Path, snapshot: Path, pack: Path, seconds: float | None = None) -> tuple[bool, float]:
         """Whether it was killed in time, and how long it took."""
-        assert self._helper.stdin and self._helper.stdout
+        assert self._helper.stdin
+        assert self._helper.stdout
         print(json.dumps([str(path), str(snapshot), str(pack), seconds]), file=self._helper.stdin, flush=True)
         killed, error, took = json.loads(self._helper.stdout.readline())
         assert not error, error

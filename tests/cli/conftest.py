@@ -44,7 +44,7 @@ def text(argument: object) -> str:
 def homie():
     """Call `homie migrations …` in this process; only a test that plants a `bug` may meet an error nobody expected."""
 
-    def call(*arguments: object, input: str | None = None, bug: bool = False) -> Said:
+    def call(*arguments: object, input: str | None = None, bug: bool = False) -> Said:  # noqa: A002 - as `CliRunner` calls it
         result = CliRunner().invoke(app, ["migrations", *map(text, arguments)], input=input, prog_name="homie")
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception

@@ -17,7 +17,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Self, TextIO
 
 AVAILABLE = hasattr(os, "fork") and hasattr(socket, "send_fds")
 
@@ -25,7 +25,7 @@ AVAILABLE = hasattr(os, "fork") and hasattr(socket, "send_fds")
 class ForkServer:
     """The server, as tests use it. A context manager."""
 
-    def __enter__(self) -> ForkServer:
+    def __enter__(self) -> Self:
         ours, theirs = socket.socketpair()
         self._socket = ours
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -202,7 +202,7 @@ def reopen_standard_streams() -> None:
         ("stderr", 2, "w", "backslashreplace"),
     ):
         buffering = 1 if name == "stderr" or os.isatty(number) else -1
-        stream = open(number, mode, buffering, encoding="utf-8", errors=errors, closefd=False)
+        stream = open(number, mode, buffering, encoding="utf-8", errors=errors, closefd=False)  # noqa: SIM115 - stays open
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 

@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import file_organizer_migrations.migrations
 import pytest
 from helpers import creates, fingerprint, python_migration
+
+import file_organizer_migrations.migrations
 
 BLOCK = """
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from helpers import creates, python_migration, write_pack
 
-
 NOTES = creates(1, "notes")
 DROPS = python_migration(2, "conn.execute('ALTER TABLE notes DROP COLUMN text')")
 

@@ -95,7 +95,7 @@ def test_a_baseline_after_which_a_run_goes_on(homie, folder: Path, database: Pat
 def test_a_baseline_of_a_database_with_the_earlier_table(homie, database: Path, options):
     run_sql(database, EARLIER_TABLE + "INSERT INTO schema_migrations VALUES (1, '2020-01-02 03:04:05', '001_m1');")
     assert homie("baseline", "tasks", "2", *options, "--json").json["databases"][0]["recorded"] == ["tasks:002_m2"]
-    assert [row[:4] for row in rows(database)][0] == (1, "2020-01-02 03:04:05", "001_m1", "tasks")
+    assert next(row[:4] for row in rows(database)) == (1, "2020-01-02 03:04:05", "001_m1", "tasks")
 
 
 @pytest.mark.parametrize(

@@ -312,7 +312,7 @@ def test_a_signal_ends_every_other_commands_wait_for_a_lock_too(
     process = started(*arguments, "--lock-timeout", "60")
     wait_for(lambda: has_open(process, scene.database), process)
 
-    out, err = end(process, number)
+    _out, err = end(process, number)
 
     assert process.returncode == code, err
     assert without_waiting(err) == [
@@ -446,7 +446,7 @@ def test_a_signal_ends_a_copy_and_nothing_of_it_is_left(
     process = started(*arguments, env=slow)
     wait_for(Path(slow["SLOW_COPIES"], phase.replace(" ", "_")).exists, process)
 
-    out, err = end(process, number)
+    _out, err = end(process, number)
 
     assert process.returncode == code, err
     assert err == f"Error: Stopped on request in {scene.database}: no migration was running. Run it again to continue.\n"

@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from file_organizer_migrations import migrations as installed_migrations
 from helpers import EARLIER_TABLE, fingerprint, query, recorded, run_sql, tables
 
+from file_organizer_migrations import migrations as installed_migrations
 from homie_migrations_core import HomieMigrationsError, MigrationRunner
 from homie_migrations_core.errors import DatabaseIsAhead
 

@@ -141,9 +141,9 @@ def test_a_column_may_have_any_name(name):
     assert len(found.references) == 1
 
 
-@pytest.mark.parametrize("type", ["2D", "my type", "VARCHAR(10)", "größe", "DOUBLE PRECISION", "pk"])
-def test_a_column_may_have_any_type(type):
-    found = shown(f'CREATE TABLE t (a "{type}", b {"INTEGER" if type == "2D" else "REAL"})')
+@pytest.mark.parametrize("written", ["2D", "my type", "VARCHAR(10)", "größe", "DOUBLE PRECISION", "pk"])
+def test_a_column_may_have_any_type(written):
+    found = shown(f'CREATE TABLE t (a "{written}", b {"INTEGER" if written == "2D" else "REAL"})')
     assert len(found.tables["t"]) == 2
 
 

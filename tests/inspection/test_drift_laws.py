@@ -28,7 +28,7 @@ def next_statements(connection: sqlite3.Connection, quote: str, number: int, *, 
     """Return statements that may come next, with names quoted in one way. Some of them fail."""
     found = [f"CREATE TABLE {quote.format(f't{number}')} ({quote.format('a')} TEXT, B INTEGER DEFAULT 1)"] if creating else []
     objects = connection.execute("SELECT type, name, tbl_name FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name").fetchall()
-    for kind, name, table in objects:
+    for kind, name, _ in objects:
         q = quote.format(name)
         found.append(f"DROP {kind} {q}")
         if kind == "table":
@@ -74,7 +74,7 @@ def histories(draw: st.DrawFn, *, by_hand: bool = False) -> tuple[list[str], str
 
         for number in range(draw(st.integers(1, 10))):
             if (chosen := step(number, creating=True)) is not None:
-                done.append(chosen)
+                done.append(chosen)  # noqa: PERF401 - `step` may draw
         last = step(99, creating=False) if by_hand else None
     assume(done and (last or not by_hand))
     return done, last or ""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from file_organizer_migrations.plugin import homie_migration_packs
 from helpers import creates, fingerprint, python_migration, query, write_pack
 
+from file_organizer_migrations.plugin import homie_migration_packs
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.inspection.replay import Replayed, Replayer, replay
 from homie_migrations_core.model import Pack
@@ -160,7 +160,8 @@ def test_what_a_step_leaves_on_the_connection_does_not_reach_the_next(tmp_path, 
                    "assert conn.execute('SELECT a FROM kept').fetchall() == [(1,)]")  # fmt: skip
     result = replayed(pack)
     if "f()" in second:
-        assert result.failed is not None and "no such function: f" in result.failed[1]
+        assert result.failed is not None
+        assert "no such function: f" in result.failed[1]
     else:
         assert result.failed is None
     assert "kept" in names(result)

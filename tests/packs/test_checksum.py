@@ -220,8 +220,8 @@ def meaning(source: str) -> str:
 def test_law_one_checksum_means_one_meaning(program, edits):
     plain = edited = rendered(program, lambda: "  # x\n", lambda: "'doc'")
     for place, text in edits:
-        place %= len(edited)
-        edited = edited[:place] + text + edited[place + (text == "") :]
+        at = place % len(edited)
+        edited = edited[:at] + text + edited[at + (text == "") :]
     try:
         now, after = meaning(edited), checksum(edited)
     except (SyntaxError, ValueError):  # no Python; or, in 3.11, too odd for `tokenize`: then the file is broken, by name

@@ -6,10 +6,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from preloaded import PreloadedPython
+
 from pages import generated
 from pages.reading import PAGES, blocks, name_of, text_of
 from pages.running import run_page, with_outputs
-from preloaded import PreloadedPython
 
 
 def main(only: list[str]) -> None:

@@ -7,12 +7,12 @@ import re
 from typing import Any
 
 import typer
-from pages.reading import ROOT, text_of
 
 from homie_migrations_core import errors
 from homie_migrations_core.cli import app
 from homie_migrations_core.packs import hookspecs
 from homie_migrations_core.sqlite import tracking
+from pages.reading import ROOT, text_of
 
 
 def table(heads: str, rows: list[tuple[str, ...]]) -> str:

@@ -18,9 +18,10 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from preloaded import HOMIE, PreloadedPython
+
 import homie_migrations_core
 from pages.reading import FENCE, ROOT, blocks, commands
-from preloaded import HOMIE, PreloadedPython
 
 HOME = "/home/you"
 PROGRAMS = {"homie": HOMIE, "python": ()}

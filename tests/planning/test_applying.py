@@ -6,12 +6,13 @@ from dataclasses import replace
 from itertools import chain, combinations
 
 import pytest
-from homie_migrations_core.errors import DatabaseIsAhead, MigrationLate, MigrationReplaced, RunRefused, UnknownPack, UnknownTarget
-from homie_migrations_core.planning.applying import plan_apply
 from hypothesis import given
 from hypothesis import strategies as st
 from planning.builders import DB, keys, keys_of_refs, migration, pack_of, record_of, refs, row
 from planning.strategies import laws, packs_and_records
+
+from homie_migrations_core.errors import DatabaseIsAhead, MigrationLate, MigrationReplaced, RunRefused, UnknownPack, UnknownTarget
+from homie_migrations_core.planning.applying import plan_apply
 
 # --- cases ----------------------------------------------------------------------------------------------------
 

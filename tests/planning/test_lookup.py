@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from planning.builders import pack_of, row
+
 from homie_migrations_core.errors import UnknownPack, UnknownTarget
 from homie_migrations_core.planning.lookup import (
     find_pack,
@@ -12,7 +14,6 @@ from homie_migrations_core.planning.lookup import (
     records_of,
     shipped_migrations,
 )
-from planning.builders import pack_of, row
 
 PACKS = [pack_of("b", 1), pack_of("a", 1, 2)]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from homie_migrations_core.planning.ordering import find_unmet, order_applied, order_pending
 from hypothesis import given
 from hypothesis import strategies as st
 from planning.builders import keys, keys_of_refs, migration, pack_of, row
 from planning.strategies import laws, packs_and_records
+
+from homie_migrations_core.planning.ordering import find_unmet, order_applied, order_pending
 
 
 def order(*packs, records=()) -> list[str]:

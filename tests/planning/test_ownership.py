@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from planning.builders import DB, pack_of, row
+
 from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.errors import OwnerUnclear
 from homie_migrations_core.planning.ownership import attribute_records, find_owner
-from planning.builders import DB, pack_of, row
 
 MAIL, NEWS = pack_of("mail", 1, database="app.db"), pack_of("news", 1, database="app.db")
 UNNAMED = BrokenPack("it can't be loaded", entry_point="x")

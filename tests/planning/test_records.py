@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from homie_migrations_core.errors import BaselineRefused, RepairRefused, UnknownPack, UnknownTarget
-from homie_migrations_core.planning.applying import plan_apply
-from homie_migrations_core.planning.records import plan_baseline, plan_repair
-from homie_migrations_core.planning.states import migration_states
 from hypothesis import given
 from hypothesis import strategies as st
 from planning.builders import DB, keys, keys_of_refs, migration, pack_of, row
 from planning.strategies import laws, packs_and_records
+
+from homie_migrations_core.errors import BaselineRefused, RepairRefused, UnknownPack, UnknownTarget
+from homie_migrations_core.planning.applying import plan_apply
+from homie_migrations_core.planning.records import plan_baseline, plan_repair
+from homie_migrations_core.planning.states import migration_states
 
 # --- baseline -------------------------------------------------------------------------------------------------
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from homie_migrations_core.errors import RollbackRefused, UnknownPack, UnknownTarget
-from homie_migrations_core.model import Plan
-from homie_migrations_core.planning.applying import plan_apply
-from homie_migrations_core.planning.rolling_back import plan_redo, plan_reset, plan_rollback
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from planning.builders import DB, keys, keys_of_refs, migration, pack_of, record_of, refs, row
 from planning.strategies import all_reversible, has_cycle, laws, packs_and_records, resettable
+
+from homie_migrations_core.errors import RollbackRefused, UnknownPack, UnknownTarget
+from homie_migrations_core.model import Plan
+from homie_migrations_core.planning.applying import plan_apply
+from homie_migrations_core.planning.rolling_back import plan_redo, plan_reset, plan_rollback
 
 
 def rollback(packs, records, pack="a", **how) -> list[str]:

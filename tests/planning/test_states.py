@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from homie_migrations_core.planning.states import find_late, is_recorded, migration_states, recorded_states
 from planning.builders import migration, pack_of, row
+
+from homie_migrations_core.planning.states import find_late, is_recorded, migration_states, recorded_states
 
 STATES = {
     "shipped and not recorded is pending": (

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from planning.builders import DB, migration, pack_of, row
+
 from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.planning.status import describe_database
-from planning.builders import DB, migration, pack_of, row
 
 
 def describe(packs=(), records=(), broken=(), *, exists=True, empty=False, state=None):

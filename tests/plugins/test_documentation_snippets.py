@@ -14,8 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from file_organizer_migrations.migration_runner import MigrationRunner, run_migrations
 from helpers import EARLIER_TABLE, fingerprint, query, run_sql, tables
+
+from file_organizer_migrations.migration_runner import MigrationRunner, run_migrations
 
 NEW = {
     "current_version": 0,

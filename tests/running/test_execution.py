@@ -23,9 +23,9 @@ from homie_migrations_core.errors import (
     MigrationFailed,
     RunStopped,
 )
+from homie_migrations_core.sqlite.guard import GuardedConnection
 from homie_migrations_core.sqlite.script import Script
 from homie_migrations_core.sqlite.writer import CommitFailed, Writer
-from homie_migrations_core.sqlite.guard import GuardedConnection
 
 MODES = ("delete", "wal")
 FAILS = python_migration(3, "conn.execute('CREATE TABLE three (a)')\nraise RuntimeError('no')", rollback="pass")

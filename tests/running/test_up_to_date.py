@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from helpers import EARLIER_TABLE, creates, fingerprint, run_sql, write_pack
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.errors import HomieMigrationsError
 from homie_migrations_core.running.up_to_date import is_up_to_date
 from homie_migrations_core.sqlite.tracking import create_sql
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 TWO = {"001_a.py": creates(1, "a"), "002_b.py": creates(2, "b")}
 

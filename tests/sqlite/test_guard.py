@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sqlite3
 import sys
 import tempfile
 import textwrap
@@ -812,8 +811,9 @@ def test_a_database_that_is_replaced_past_the_guard_fails_the_migration(scene: S
 
 def test_a_transaction_that_was_replaced_by_another_one_is_noticed(scene: Scene) -> None:
     """
-    Who takes the authorizer away past the guard can commit: nothing in Python can keep them from it. The one that
-    SQLite is in at the end is not the runner's then, and nothing is said to be applied that may not be.
+    Code that takes the authorizer away past the guard can commit, and nothing in Python can prevent that.
+
+    The transaction that is open at the end is then not the runner's, and the migration is not reported as applied.
     """
     error = scene.run(
         """

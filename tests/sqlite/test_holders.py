@@ -53,7 +53,8 @@ class Holder:
         assert self._process.stdout.readline() == "ready\n"
 
     def let_go(self) -> None:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         print("now", file=self._process.stdin, flush=True)
         assert self._process.stdout.readline() == "let go\n"
 

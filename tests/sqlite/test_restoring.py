@@ -129,7 +129,8 @@ class InAnotherProcess:
         self.pid = self._process.pid
 
     def _ask(self, what: str, sql: str = "") -> list:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         print(json.dumps([what, sql]), file=self._process.stdin, flush=True)
         return [tuple(row) if isinstance(row, list) else row for row in json.loads(self._process.stdout.readline())]
 
@@ -468,7 +469,8 @@ def test_who_replicates_the_wal_sees_an_ordinary_transaction(tmp_path: Path, pac
             [sys.executable, "-c", REPLICATES, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
         try:
-            assert replicator.stdin and replicator.stdout
+            assert replicator.stdin
+            assert replicator.stdout
             assert replicator.stdout.readline() == "ready\n"
             for number in range(3):
                 application.execute("INSERT INTO t VALUES (?)", (5 + number,))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers import EARLIER_TABLE, creates, fingerprint, python_migration, query, recorded, run_sql, tables, write_pack
+
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.errors import DatabaseIsAhead, ForeignTrackingTable, MigrationFailed, OwnerUnclear
 from homie_migrations_core.model import Migration, Record
@@ -229,7 +230,7 @@ def test_times_are_kept_whatever_they_are(database, pack):
         (None,),
         (1700000000,),
     ]
-    assert [each.version for each in MigrationRunner(database, [pack]).history()][0] == 1
+    assert next(each.version for each in MigrationRunner(database, [pack]).history()) == 1
 
 
 def test_a_database_that_is_up_to_date_keeps_its_earlier_table(earlier, tmp_path):
