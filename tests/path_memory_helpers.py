@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from file_organizer_migrations import PathMemoryManager
 from helpers import python_migration
+
+from file_organizer_migrations import PathMemoryManager
 
 FILE = Path("modules", "homie_file_organizer.db")
 OWN = {"drives", "destinations", "destination_usage"}

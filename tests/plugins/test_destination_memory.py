@@ -8,10 +8,10 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from file_organizer_migrations import pack
-from file_organizer_migrations.migration_runner import run_migrations
 from helpers import EARLIER_TABLE, query, recorded, run_sql, tables
 
+from file_organizer_migrations import pack
+from file_organizer_migrations.migration_runner import run_migrations
 from homie_migrations_core import MigrationRunner
 from homie_migrations_core.errors import MigrationFailed
 

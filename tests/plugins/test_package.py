@@ -6,14 +6,14 @@ import json
 import subprocess
 import sys
 
-import file_organizer_migrations
 import pytest
+
+import file_organizer_migrations
+import homie_migrations_core
 from file_organizer_migrations import path_memory, plugin, start_up
 from file_organizer_migrations.path_memory import (
     NotStarted,
 )
-
-import homie_migrations_core
 from homie_migrations_core.packs.discovery import collect
 
 

@@ -12,14 +12,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from file_organizer_migrations import PathMemoryManager
-from file_organizer_migrations.path_memory import (
-    Destination,
-    Drive,
-    UnknownDestination,
-    UnknownDrive,
-    Use,
-)
 from helpers import query, run_sql
 from path_memory_helpers import (
     CALLS,
@@ -29,6 +21,14 @@ from path_memory_helpers import (
     start,
 )
 
+from file_organizer_migrations import PathMemoryManager
+from file_organizer_migrations.path_memory import (
+    Destination,
+    Drive,
+    UnknownDestination,
+    UnknownDrive,
+    Use,
+)
 from homie_migrations_core import HomieMigrationsError
 
 

@@ -14,12 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from file_organizer_migrations import PathMemoryManager, session, start_up
-from file_organizer_migrations.path_memory import (
-    Destination,
-    Drive,
-    NotStarted,
-)
 from helpers import creates, fingerprint, query, recorded, tables
 from path_memory_helpers import (
     CALLS,
@@ -34,6 +28,12 @@ from path_memory_helpers import (
     waits_for,
 )
 
+from file_organizer_migrations import PathMemoryManager, session, start_up
+from file_organizer_migrations.path_memory import (
+    Destination,
+    Drive,
+    NotStarted,
+)
 from homie_migrations_core.errors import FolderUnusable, LockTimeout
 
 
@@ -339,7 +339,7 @@ def test_ctrl_c_while_a_program_starts_undoes_the_run_before_the_program_ends(
 
 
 def test_its_connection_enforces_foreign_keys(data: Path) -> None:
-    drive, destination = results_of(
+    _drive, _destination = results_of(
         data,
         lambda memory: memory.register_drive("ada", "serial-1", "/mnt", "usb"),
         lambda memory: memory.remember_destination("ada", "/music", "music"),

@@ -13,10 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from file_organizer_migrations import PathMemoryManager, plugin, start_up
-from file_organizer_migrations.path_memory import (
-    Destination,
-)
 from helpers import creates, fingerprint, python_migration, query, recorded, run_sql, tables
 from path_memory_helpers import (
     FILE,
@@ -27,6 +23,10 @@ from path_memory_helpers import (
     start,
 )
 
+from file_organizer_migrations import PathMemoryManager, plugin, start_up
+from file_organizer_migrations.path_memory import (
+    Destination,
+)
 from homie_migrations_core import MigrationPack
 from homie_migrations_core.errors import DatabaseIsAhead, FolderUnusable, MigrationFailed, PackBroken, UnknownPack
 

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from file_organizer_migrations import PathMemoryManager, statements
 from helpers import query, run_sql
 from path_memory_helpers import (
     CALLS,
     FILE,
     start,
 )
+
+from file_organizer_migrations import PathMemoryManager, statements
 
 
 def spoken(data: Path, call: Callable[[PathMemoryManager], object]) -> list[str]:
