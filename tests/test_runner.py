@@ -50,7 +50,7 @@ def test_what_was_applied_comes_back_in_order_and_again_there_is_nothing(make, d
     assert tables(database) == {"a_1", "b_1", "b_2"}
 
 
-def test_the_snapshot_that_a_run_left_is_told_and_one_that_left_none_tells_none(make, database):
+def test_a_run_returns_the_snapshot_it_left_if_it_left_one(make, database):
     runner = MigrationRunner(database, [make("a", "001_x")])
     runner.apply()
     assert runner.snapshot is None  # there was nothing to lose
@@ -70,7 +70,7 @@ def test_run_migrations_counts_what_it_applied(make, database):
     assert run_migrations(str(database), [make("a", "001_x", "002_y")]) == 2
 
 
-def test_a_target_stops_there_and_brings_what_it_requires(make, database):
+def test_a_target_is_applied_with_what_it_requires_and_nothing_else(make, database):
     a = make("a", "001_x", m002_y=creates(2, "a_2", requires=("b:1",)), m003_z=creates(3, "a_3"))
     runner = MigrationRunner(database, [a, make("b", "001_x", "002_y"), make("c", "001_x")])
     assert refs(runner.apply(to="a:002_y")) == ["a:001_x", "b:001_x", "a:002_y"]
@@ -114,7 +114,7 @@ def test_a_refusal_of_one_pack_stops_the_whole_database(make, database):
     assert fingerprint(database.parent) == before
 
 
-def test_an_edited_migration_is_a_warning_and_no_stop(make, database, caplog):
+def test_an_edited_migration_is_a_warning_and_stops_nothing(make, database, caplog):
     MigrationRunner(database, [make("a", "001_x")]).apply()
     pack = make("a", "002_y", m001_x=creates(1, "another"))
     assert refs(MigrationRunner(database, [pack]).apply()) == ["a:002_y"]
@@ -201,7 +201,7 @@ def test_an_entry_point_that_cannot_be_loaded_is_logged_since_it_may_belong_here
 # --- rolling back ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_rollback_takes_back_what_it_says_newest_first(make, database):
+def test_a_rollback_rolls_back_the_newest_first_and_returns_them(make, database):
     runner = MigrationRunner(database, [make("a", "001_x", "002_y", "003_z"), make("b", "001_x")])
     runner.apply()
     assert refs(runner.rollback("a")) == ["a:003_z"]
@@ -223,7 +223,7 @@ def refused(runner: MigrationRunner, pack: str, database: Path, **how) -> tuple[
     return refusal.value.found
 
 
-def test_a_rollback_that_meets_one_without_rollback_migration_takes_back_none(make, database):
+def test_a_rollback_with_one_migration_that_has_no_rollback_rolls_back_none(make, database):
     runner = MigrationRunner(database, [make("a", "001_x", "003_z", m002_y=python_migration(2))])
     runner.apply()
     assert refused(runner, "a", database, to=0) == ("a:002_y has no rollback_migration",)
@@ -311,7 +311,7 @@ def test_a_redo_is_one_transaction(make, database, failure):
     assert fingerprint(database.parent).keys() == before.keys()
 
 
-def test_a_redo_takes_the_code_of_today_and_records_it(make, database):
+def test_a_redo_runs_the_code_of_the_installed_pack_and_records_it(make, database):
     MigrationRunner(database, [make("a", "001_x")]).apply()
     edited = make("a", m001_x=creates(1, "a_1").replace("text TEXT", "text TEXT, more TEXT"))
     runner = MigrationRunner(database, [edited])

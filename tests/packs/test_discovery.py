@@ -200,14 +200,14 @@ def test_a_pack_whose_file_names_cannot_be_used_is_broken_under_its_own_name(ins
 @pytest.mark.parametrize(
     "code", ["raise KeyboardInterrupt", PLUGIN_HEAD + "@hookimpl\ndef homie_migration_packs(): raise KeyboardInterrupt"]
 )
-def test_ctrl_c_while_entry_points_are_read_is_the_users(installed, code):
+def test_ctrl_c_while_entry_points_are_read_passes_through(installed, code):
     installed.distribution("slow-dist", {"slow_plugin": code}, {"slow": "slow_plugin"})
     with pytest.raises(KeyboardInterrupt):
         plugins.collect()
 
 
 @pytest.mark.parametrize("failure", ["raise SystemExit(1)", "1 / 0", SKIPS])
-def test_a_pack_whose_parent_package_fails_is_broken_and_harms_nobody(installed, failure):
+def test_a_pack_whose_parent_package_fails_is_broken_and_harms_no_other(installed, failure):
     installed.pack("healthy", FILES)
     code = PLUGIN_HEAD + "@hookimpl\ndef homie_migration_packs(): return MigrationPack('bad', 'failing_plugin.migrations')\n"
     installed.distribution("bad-dist", {"bad_plugin": code, "failing_plugin": failure}, {"bad": "bad_plugin"})
@@ -216,7 +216,7 @@ def test_a_pack_whose_parent_package_fails_is_broken_and_harms_nobody(installed,
     assert "its package failing_plugin.migrations can't be found" in broken(collected)["bad"]
 
 
-def test_what_is_broken_comes_in_the_order_of_its_names(installed):
+def test_broken_packs_are_ordered_by_name(installed):
     installed.distribution("dist-3", {}, {"b": "no_such_plugin", "a": "no_such_plugin"})
     installed.distribution("dist-2", {}, {"b": "no_such_plugin"})
     installed.pack("z", {}, distribution="dist-4", entry_point="a")
@@ -233,7 +233,7 @@ def test_what_is_broken_comes_in_the_order_of_its_names(installed):
     ]
 
 
-def test_names_of_a_plugins_own_that_begin_alike_are_its_own_business(installed, tmp_path):
+def test_a_plugin_may_have_names_of_its_own_that_begin_like_hooks(installed, tmp_path):
     write_pack(tmp_path / "p", "p", FILES)
     code = PLUGIN_HEAD + f"homie_folder = Path({str(tmp_path / 'p')!r})\ndef homie_helper(): return 'p'\n"
     code += "@hookimpl\ndef homie_migration_packs(): return MigrationPack(homie_helper(), homie_folder)\n"
@@ -279,7 +279,7 @@ def test_two_entry_points_that_name_one_module_are_both_broken(installed, tmp_pa
     assert broken(collected) == {"p (entry point one)": reason, "p (entry point two)": reason}
 
 
-def test_an_observer_that_is_named_twice_is_told_once(installed, tmp_path):
+def test_an_observer_that_is_registered_twice_is_called_once(installed, tmp_path):
     trace = tmp_path / "trace"
     code = PLUGIN_HEAD + f"@hookimpl\ndef homie_run_started(run):\n    with open({str(trace)!r}, 'a') as f: f.write('x')\n"
     installed.distribution("twice", {"twice_plugin": code}, {"one": "twice_plugin", "two": "twice_plugin"})
@@ -310,7 +310,7 @@ def test_of_one_distribution_found_twice_the_first_counts(installed, tmp_path, m
 
 
 @pytest.mark.parametrize("content", [b"[homie.migrations]\nno equals sign\n", b"[homie.migrations]\nbad = \xff\xfe\n"])
-def test_a_malformed_file_of_entry_points_is_named_and_hides_nobody(installed, content):
+def test_a_malformed_file_of_entry_points_is_named_and_hides_no_other(installed, content):
     installed.pack("healthy", FILES)
     installed.distribution("bad-dist", {}, {"bad": "x"})
     (installed.site / "bad_dist-1.0.dist-info" / "entry_points.txt").write_bytes(content)
@@ -320,7 +320,7 @@ def test_a_malformed_file_of_entry_points_is_named_and_hides_nobody(installed, c
     assert broken(collected)["distribution bad-dist"].startswith("its entry_points.txt can't be read (")
 
 
-def test_a_malformed_file_that_has_nothing_to_do_with_us_is_none_of_our_business(installed):
+def test_a_malformed_file_of_other_entry_points_is_ignored(installed):
     installed.pack("healthy", FILES)
     installed.distribution("bad-dist", {}, {"bad": "x"})
     (installed.site / "bad_dist-1.0.dist-info" / "entry_points.txt").write_text("[console_scripts]\nno equals sign\n")
@@ -346,10 +346,10 @@ def test_a_broken_pack_never_stops_a_healthy_one_of_the_same_database(installed,
     assert MigrationRunner(database).status().packs["bad"].state == "broken"
 
 
-# --- what it costs ---------------------------------------------------------------------------------------------------
+# --- what is not read ---------------------------------------------------------------------------------------------------
 
 
-def test_a_runner_with_its_own_packs_asks_no_distribution(tmp_path, pack):
+def test_a_runner_with_its_own_packs_reads_no_entry_point(tmp_path, pack):
     code = f"""
 import sys
 from pathlib import Path

@@ -11,7 +11,7 @@ from homie_migrations_core import MigrationPack
 from homie_migrations_core.packs.reading import UnusablePack, read_pack
 
 
-def test_a_folder_that_is_none_or_empty_or_full_of_strange_files_is_no_pack(tmp_path):
+def test_a_folder_that_is_missing_empty_or_holds_other_files_is_not_a_pack(tmp_path):
     (tmp_path / "file").touch()
     for place in ("nowhere", "file"):
         with pytest.raises(UnusablePack, match="does not exist or is not a folder"):
@@ -31,7 +31,7 @@ def test_a_package_is_found_without_importing_it(packages):
 @pytest.mark.parametrize(
     "name", ["no_such_package_of_ours", "no_such.package", "json.decoder", "..relative", "a..b", "sqlite3.dbapi2"]
 )
-def test_a_package_that_is_none_is_a_reason(name):
+def test_a_package_that_cannot_be_found_is_a_reason(name):
     with pytest.raises(UnusablePack, match="its package .* (can't be found|is not installed as a folder of files)"):
         read_pack(MigrationPack("p", name))
 

@@ -40,7 +40,7 @@ def test_a_relative_import_in_a_folder_pack_fails_with_the_file_and_line(tmp_pat
 # --- nothing runs before its time ---------------------------------------------------------------------------------
 
 
-def test_looking_runs_no_file_and_imports_none(tmp_path):
+def test_reading_runs_no_file_and_imports_none(tmp_path):
     trace = tmp_path / "trace"
     head = f"import pathlib\npathlib.Path({str(trace)!r}).touch()"
     pack = write_pack(tmp_path / "p", "p", {"001_a.py": creates(1, "a", head=head), "002_b.py": creates(2, "b", head=head)})
@@ -87,7 +87,7 @@ def test_a_migration_leaves_no_module_behind(tmp_path):
     assert not list((tmp_path / "p").rglob("__pycache__"))
 
 
-def test_a_module_that_somebody_has_imported_by_the_same_name_stays_theirs(packages, tmp_path, monkeypatch):
+def test_an_imported_module_of_the_same_name_stays_imported(packages, tmp_path, monkeypatch):
     pack = packages("acme.migrations", {"001_a.py": creates(1, "a")})
     theirs = importlib.import_module("acme.migrations.001_a")
     MigrationRunner(tmp_path / "homie_p.db", [pack]).apply()

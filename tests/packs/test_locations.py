@@ -15,7 +15,7 @@ def path_plugin(installed, name: str, body: str) -> None:
     installed.distribution(name, {f"{name}_plugin": code}, {name: f"{name}_plugin"})
 
 
-def test_a_database_lies_in_modules_unless_somebody_says_otherwise(installed, tmp_path):
+def test_a_database_lies_in_modules_unless_a_plugin_says_otherwise(installed, tmp_path):
     path_plugin(installed, "silent", "return None")
     answer = database_file("homie_a.db", tmp_path, plugins.collect())
     assert answer == (tmp_path / "modules" / "homie_a.db", False)
@@ -35,7 +35,7 @@ def test_the_answer_may_be_text(installed, tmp_path):
 
 
 @pytest.mark.parametrize("body", ["raise RuntimeError('no disk')", "raise SystemExit(2)", SKIPS, "return 3"])
-def test_a_plugin_that_fails_to_answer_is_not_guessed_for(installed, tmp_path, body):
+def test_a_plugin_that_fails_to_answer_is_an_error(installed, tmp_path, body):
     path_plugin(installed, "fails", body)
     with pytest.raises(PackBroken, match="homie_database_path failed for homie_a.db"):
         database_file("homie_a.db", tmp_path, plugins.collect())

@@ -15,7 +15,7 @@ from homie_migrations_core.packs import discovery as plugins
 FILES = {"001_a.py": creates(1, "a")}
 
 
-class Diary:
+class RecordingObserver:
     """Writes down every hook that a run calls."""
 
     def __init__(self) -> None:
@@ -49,14 +49,14 @@ class Diary:
         self._note("run finished", more=run.path.name)
 
 
-def test_every_hook_of_a_run_is_heard_in_order_and_finished_means_committed(tmp_path, pack):
+def test_every_hook_of_a_run_is_called_in_order_and_finished_means_committed(tmp_path, pack):
     database = tmp_path / "homie_p.db"
     MigrationRunner(database, [pack]).apply(to="p:1")
-    diary = Diary()
-    MigrationRunner(database, [pack], observers=[diary], backup=False).apply()
-    MigrationRunner(database, [pack], observers=[diary], backup=False).rollback("p")
-    MigrationRunner(database, [pack], observers=[diary], backup=False).apply(to="p:1")  # nothing to do: no run
-    assert diary.entries == [
+    recording = RecordingObserver()
+    MigrationRunner(database, [pack], observers=[recording], backup=False).apply()
+    MigrationRunner(database, [pack], observers=[recording], backup=False).rollback("p")
+    MigrationRunner(database, [pack], observers=[recording], backup=False).apply(to="p:1")  # nothing to do: no run
+    assert recording.entries == [
         "run started p:002_b",
         "step started apply p:002_b",
         "step finished apply p:002_b recorded",
@@ -68,12 +68,12 @@ def test_every_hook_of_a_run_is_heard_in_order_and_finished_means_committed(tmp_
     ]
 
 
-def test_a_failed_step_is_heard_of_and_the_run_is_over(tmp_path):
+def test_a_failed_step_is_reported_and_the_run_is_over(tmp_path):
     pack = write_pack(tmp_path / "p", "p", {"001_a.sql": "SELECT nothing;", "002_b.py": creates(2, "b")})
-    diary = Diary()
+    recording = RecordingObserver()
     with pytest.raises(MigrationFailed):
-        MigrationRunner(tmp_path / "homie_p.db", [pack], observers=[diary]).apply()
-    assert diary.entries == [
+        MigrationRunner(tmp_path / "homie_p.db", [pack], observers=[recording]).apply()
+    assert recording.entries == [
         "run started p:001_a,p:002_b",
         "step started apply p:001_a",
         "step failed apply p:001_a MigrationFailed",
@@ -81,8 +81,8 @@ def test_a_failed_step_is_heard_of_and_the_run_is_over(tmp_path):
     ]
 
 
-class Rude:
-    """Fails at whatever it hears."""
+class FailingObserver:
+    """Raises an error in every hook."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -116,7 +116,7 @@ OBSERVED = sorted(plugins._HOOKS - {"homie_migration_packs", "homie_database_pat
 
 
 def test_the_two_observers_of_these_tests_implement_every_hook_there_is():
-    for observer in (Rude, Diary):
+    for observer in (FailingObserver, RecordingObserver):
         assert sorted(name for name in vars(observer) if name.startswith("homie_")) == OBSERVED
 
 
@@ -128,14 +128,14 @@ class Odd(BaseException):
 def test_an_observer_that_raises_is_logged_and_harms_neither_the_run_nor_the_others(tmp_path, caplog, error):
     progress = "from homie_migrations_core import track\nfor _ in track(range(3)): pass"
     files = {"001_a.py": creates(1, "a"), "002_b.py": python_migration(2, progress), "003_c.sql": "SELECT nothing;"}
-    database, diary = tmp_path / "app.db", Diary()
+    database, recording = tmp_path / "app.db", RecordingObserver()
     run_sql(database, "CREATE TABLE mine (x)")
-    observers = [Rude(error("of an observer")), diary, Rude(error("of an observer"))]
+    observers = [FailingObserver(error("of an observer")), recording, FailingObserver(error("of an observer"))]
     with caplog.at_level(logging.ERROR, "homie_migrations"), pytest.raises(MigrationFailed) as failure:
         MigrationRunner(database, [write_pack(tmp_path / "p", "p", files)], observers=observers).apply()
     assert failure.value.ref == "p:003_c"
     assert recorded(database) == ["p:001_a", "p:002_b"]
-    assert diary.entries == [
+    assert recording.entries == [
         "run started p:001_a,p:002_b,p:003_c",
         "step started apply p:001_a",
         "step finished apply p:001_a recorded",
@@ -151,7 +151,7 @@ def test_an_observer_that_raises_is_logged_and_harms_neither_the_run_nor_the_oth
     assert {record.exc_info[0] for record in caplog.records if record.exc_info} == {error}
 
 
-def test_installed_plugins_hear_of_a_run_beside_the_observers_that_were_handed_in(installed, tmp_path):
+def test_installed_plugins_and_observers_that_were_passed_are_both_called(installed, tmp_path):
     trace = tmp_path / "trace"
     more = f"""
         @hookimpl
@@ -159,13 +159,13 @@ def test_installed_plugins_hear_of_a_run_beside_the_observers_that_were_handed_i
             Path({str(trace)!r}).write_text(step.ref)
     """
     installed.pack("mail", FILES, more=more)
-    diary = Diary()
-    MigrationRunner(tmp_path / "homie_mail.db", observers=[diary]).apply()
+    recording = RecordingObserver()
+    MigrationRunner(tmp_path / "homie_mail.db", observers=[recording]).apply()
     assert trace.read_text() == "mail:001_a"
-    assert "step finished apply mail:001_a recorded" in diary.entries
+    assert "step finished apply mail:001_a recorded" in recording.entries
 
 
-def test_ctrl_c_in_an_observer_is_the_users_and_stops_the_run(tmp_path, pack):
+def test_ctrl_c_in_an_observer_stops_the_run(tmp_path, pack):
     class Impatient:
         @hookimpl
         def homie_step_started(self, run, step):

@@ -122,20 +122,20 @@ def test_a_version_that_only_running_could_tell_makes_the_file_unusable(read, so
     assert problem.endswith(": what get_migration_version() returns can't be read without running it; write it as a literal")
 
 
-def test_aliases_in_a_ring_end(read):
+def test_aliases_in_a_circle_end(read):
     assert read("get_migration_version = a\na = b\nb = a\n" + APPLY).problem is None  # running it tells
 
 
 @pytest.mark.parametrize(
     "content", [b"x = '\xff'\n", b"\0", b"# coding: klingon\n", b"(" * 100_000, b"x = " + b"-" * 100_000 + b"1"]
 )
-def test_bytes_that_python_cannot_parse_are_a_reason_and_no_crash(read, content):
+def test_bytes_that_python_cannot_parse_are_a_reason_and_not_a_crash(read, content):
     migration = read(content)
     assert migration.problem.startswith("001_a.py")
     assert migration.checksum is None
 
 
-def test_a_rollback_that_is_none_is_none(read):
+def test_a_rollback_that_is_not_a_function_does_not_count(read):
     assert not read(VERSION + APPLY + "rollback_migration = None\n").reversible
     assert not read(VERSION + APPLY + "from elsewhere import *\nrollback_migration = None\n").reversible
     assert read(VERSION + APPLY + "from elsewhere import *\n").reversible  # as far as can be told without running it
@@ -248,7 +248,7 @@ SPOILED = {
 
 
 @pytest.mark.parametrize("spoiled", SPOILED.values(), ids=SPOILED)
-def test_an_applied_file_that_became_unreadable_is_a_finding_and_no_stop(tmp_path, spoiled):
+def test_an_applied_file_that_became_unreadable_is_a_finding_and_stops_nothing(tmp_path, spoiled):
     pack = write_pack(tmp_path / "p", "p", {"001_a.py": creates(1, "a"), "002_b.py": creates(2, "b")})
     database = tmp_path / "homie_p.db"
     runner = MigrationRunner(database, [pack])

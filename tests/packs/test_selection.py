@@ -71,11 +71,11 @@ def test_a_file_that_no_pack_names_gets_the_packs_of_the_one_database_there_is(i
     assert MigrationRunner(stray).apply() == []
 
 
-def test_a_file_with_tables_and_no_record_under_a_name_that_no_pack_gave_it_is_a_strangers(installed, database):
+def test_a_file_with_tables_and_no_record_under_a_name_that_no_pack_gave_it_needs_a_choice(installed, database):
     installed.nothing_else()
     installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
     stray = database.with_name("stray.db")
-    run_sql(stray, "CREATE TABLE of_a_stranger (x)")
+    run_sql(stray, "CREATE TABLE of_another_program (x)")
     before = fingerprint(stray.parent)
     for call in ("status", "plan", "apply"):
         with pytest.raises(PackNotChosen, match="it holds tables but no record of a migration, .* `--pack mail`"):
@@ -86,11 +86,11 @@ def test_a_file_with_tables_and_no_record_under_a_name_that_no_pack_gave_it_is_a
     assert MigrationRunner(stray).status().state == "up_to_date"
 
 
-def test_the_history_of_a_strangers_file_is_refused_every_time(installed, database):
+def test_the_history_of_an_unknown_file_is_refused_every_time(installed, database):
     installed.nothing_else()
     installed.pack("mail", {"001_a.py": creates(1, "mail")}, database="app.db")
     stray = database.with_name("stray.db")
-    run_sql(stray, "CREATE TABLE of_a_stranger (x)")
+    run_sql(stray, "CREATE TABLE of_another_program (x)")
     runner = MigrationRunner(stray)
     for _ in range(2):
         with pytest.raises(PackNotChosen):
@@ -120,7 +120,7 @@ def test_a_file_with_tables_and_no_record_under_its_own_name_is_taken_as_it_is(t
     assert refs(MigrationRunner(database).apply()) == ["mail:001_a", "news:001_a"]
 
 
-def test_where_nothing_is_installed_there_is_nothing_to_do_it_with(installed, database):
+def test_without_any_installed_pack_every_call_is_refused(installed, database):
     installed.nothing_else()
     for call in ("status", "plan", "apply"):
         with pytest.raises(NothingInstalled):
