@@ -341,14 +341,16 @@ class MigrationRunner(DatabaseReader):
         )
 
     def _amend(self, view: DatabaseView, changes: Callable[[DatabaseView], dict[str, Any]]) -> None:
-        from homie_migrations_core.running.records import Amendment, amend
+        from homie_migrations_core.running.records import RecordChanges, change_records
 
-        def decide(tracking: Tracking) -> Amendment:
+        def decide(tracking: Tracking) -> RecordChanges:
             now = view.at(tracking)
-            return Amendment(now.owner, **changes(now))
+            return RecordChanges(now.owner, **changes(now))
 
         file, versions = self._file, self._pack_versions(view)
-        self.snapshot = amend(file.path, decide, versions, backup=self._backup, lock_timeout=file.lock_timeout, stop=file.stop)
+        self.snapshot = change_records(
+            file.path, decide, versions, backup=self._backup, lock_timeout=file.lock_timeout, stop=file.stop
+        )
 
     def _pack_versions(self, view: DatabaseView) -> dict[str, str | None]:
         return {each.name: each.distribution_version or (version_of(each.package) if each.package else None) for each in view.packs}

@@ -271,6 +271,32 @@ TABLE = [
         "Nothing was changed in /data/homie_a.db: the record of a:001_one is in order. To remove it anyway, so that the migration becomes pending again, add --remove (remove=True).",
     ),
     (
+        errors.MigrationNotUndone(
+            DB, "a:002_two", "it committed", "Restore it.", ["a:002_two is recorded as applied"], certain=True
+        ),
+        "migration_not_undone",
+        1,
+        "Applying a:002_two failed, and part of it is left in /data/homie_a.db: it committed; "
+        "a:002_two is recorded as applied. Restore it.",
+    ),
+    (
+        errors.MigrationNotUndone(
+            DB, "a:002_two", "disk full", "Restore it.", ["the file changed", "it did"], certain=False, direction="rollback"
+        ),
+        "migration_not_undone",
+        1,
+        "Rolling back a:002_two failed, and it is not certain that nothing of it is left in /data/homie_a.db: disk full; "
+        "the file changed; it did. Restore it.",
+    ),
+    (
+        errors.DatabaseReplaced(DB, "a:002_two", "the file was removed during the run", ["a:001_one"], "/data/backups/x.db"),
+        "database_replaced",
+        1,
+        "Applying a:002_two to /data/homie_a.db failed: the file was removed during the run; a:001_one went into the file that was "
+        "there before; the state before the run is in the snapshot /data/backups/x.db. Find out which program did that, and keep "
+        "it away from the file. `homie migrations status` shows what the file holds now.",
+    ),
+    (
         errors.RecordNotKept(DB, "a:001_one"),
         "record_not_kept",
         1,

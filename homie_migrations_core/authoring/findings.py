@@ -34,6 +34,8 @@ ROUND_TRIP_CODES = {
 }
 HAZARD_CODES = {
     "rebuild_loses_index": "Create it again after the rebuild.",
+    "dangling_reference": "Make a later migration rebuild the table that holds the reference.",
+    "broken_view": "Make a later migration repair or drop it.",
     "drops_data": "Move the data first, or accept the loss, with the reason.",
     "if_not_exists_hid": "Remove IF NOT EXISTS, or change the existing object to the intended definition.",
     "update_without_index": "Create an index first, or change the rows in one statement that scans the table once.",

@@ -43,6 +43,8 @@ class Watch:
     """Watches one step: which statements it executes, and how SQLite finds their rows."""
 
     warnings: list[str] = field(default_factory=list)
+    accepted_problems: list[tuple[str, str]] = field(default_factory=list)
+    """Codes and descriptions of the problems that its file accepts at the commit."""
     slow: list[str] = field(default_factory=list)
     """Descriptions of statements that scan whole tables again and again."""
     conditional: list[str] = field(default_factory=list)
@@ -53,7 +55,7 @@ class Watch:
 
     def before(self, connection: GuardedConnection, step: Step) -> None:
         """Start over: the step may be a second attempt."""
-        self.warnings, self.slow, self.conditional = [], [], []
+        self.warnings, self.accepted_problems, self.slow, self.conditional = [], [], [], []
         self._statements = {}
 
     def heard(self, statement: str) -> None:
@@ -72,6 +74,10 @@ class Watch:
     def warned(self, sentence: str) -> None:
         """Remember a warning."""
         self.warnings.append(sentence)
+
+    def accepted(self, step: Step, code: str, sentence: str, reason: str) -> None:
+        """Remember a problem that the migration's file accepts."""
+        self.accepted_problems.append((code, sentence))
 
     def after(self, connection: GuardedConnection, step: Step, seconds: float) -> None:
         """Ask SQLite how it finds the rows, while the tables are still there."""

@@ -66,6 +66,9 @@ class StatementCounter:
     def warned(self, sentence: str) -> None:
         """Ignore warnings, which `check` reports."""
 
+    def accepted(self, step: Step, code: str, sentence: str, reason: str) -> None:
+        """Do nothing: `check` reports it."""
+
     def after(self, connection: GuardedConnection, step: Step, seconds: float) -> None:
         """Do nothing: everything is done but the commit."""
 

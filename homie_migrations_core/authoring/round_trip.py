@@ -193,6 +193,8 @@ class _RoundTrips:
     def _add_hazards(self, migration: Migration, watch: Watch, before: Schema, after: Schema, imported: Sequence[str]) -> None:
         for warning in watch.warnings:
             self._tested.findings.add("rebuild_loses_index", migration.ref, warning)
+        for code, problem in watch.accepted_problems:
+            self._add(code, migration, f"leaves a problem at its commit: {problem}")
         for hidden in find_hidden(watch, before, after):
             self._add("if_not_exists_hid", migration, f"has an IF NOT EXISTS that did nothing: {hidden}")
         for slow in watch.slow:

@@ -29,6 +29,25 @@ class MigrationFailed(HomieMigrationsError):
         super().__init__(f"{verb} {ref} failed, and nothing of it is left in {path}", found, advice)
 
 
+class MigrationNotUndone(MigrationFailed):
+    """
+    A migration failed after its transaction was ended behind the runner's back, and something was committed.
+
+    `left` says what the file shows; `certain`, whether it is the migration's for sure. The snapshot of the run is kept.
+    """
+
+    code = "migration_not_undone"
+
+    def __init__(
+        self, path: str, ref: str, found: str, advice: str, left: Sequence[str], *, certain: bool, direction: str = "apply"
+    ) -> None:
+        super().__init__(path, ref, found, advice, direction=direction)
+        self.left, self.certain = tuple(left), certain
+        verb = "Rolling back" if direction == "rollback" else "Applying"
+        undone = "part of it is left" if certain else "it is not certain that nothing of it is left"
+        HomieMigrationsError.__init__(self, f"{verb} {ref} failed, and {undone} in {path}", [found, *left], advice)
+
+
 class ForeignKeysViolated(MigrationFailed):
     """A migration left rows behind whose parents are missing, or foreign keys that point nowhere."""
 
@@ -46,13 +65,18 @@ class DatabaseReplaced(HomieMigrationsError):
 
     code = "database_replaced"
 
-    def __init__(self, path: str, ref: str | None, found: str) -> None:
+    def __init__(
+        self, path: str, ref: str | None, found: str, committed: Sequence[str] = (), snapshot: object | None = None
+    ) -> None:
         self.path, self.ref, self.found = path, ref, found
+        self.committed, self.snapshot = tuple(committed), snapshot
         self.applied: tuple[Migration, ...] = ()
         what = f"Applying {ref} to {path}" if ref else f"The run on {path}"
+        lost = [f"{', '.join(committed)} went into the file that was there before"] if committed else []
+        kept = [f"the state before the run is in the snapshot {snapshot}"] if snapshot else []
         super().__init__(
             f"{what} failed",
-            found,
+            [found, *lost, *kept],
             "Find out which program did that, and keep it away from the file. "
             "`homie migrations status` shows what the file holds now.",
         )

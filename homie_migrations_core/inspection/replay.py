@@ -14,21 +14,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 
+from homie_migrations_core.forking import no_child_returns
 from homie_migrations_core.model import Migration, Pack
+from homie_migrations_core.packs.acceptance import read_acceptances
 from homie_migrations_core.packs.loading import load
 from homie_migrations_core.packs.naming import owner_in_file_name
 from homie_migrations_core.sqlite.guard import GuardedConnection
+from homie_migrations_core.sqlite.integrity import ACCEPTABLE_CODES, Problem, find_problems
 from homie_migrations_core.sqlite.names import fold
 from homie_migrations_core.sqlite.schema import read_schema
 from homie_migrations_core.sqlite.schema_objects import Schema
 from homie_migrations_core.sqlite.script import Script
 from homie_migrations_core.sqlite.throwaway import memory_database
 from homie_migrations_core.sqlite.tracking import make_current, record_applied
-from homie_migrations_core.stopping import Stopped, StopRequest
+from homie_migrations_core.stopping import Stopped, StopRequest, ends_the_run
 
 _KEPT_RESULTS = 8
 
 _Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedProblem:
+    """A problem that a migration left behind, and the reason for which its file accepts it."""
+
+    migration: Migration
+    problem: Problem
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,8 @@ class Replayed:
     """The kind and name of every table and view that existed at any time, dropped ones included."""
     failed: tuple[str, str] | None = None
     """The ref of the migration that could not be replayed, and why. The schema is the one before it."""
+    accepted: tuple[AcceptedProblem, ...] = ()
+    """The problems that migrations left behind and accept, and that nothing has repaired up to the end."""
 
 
 def replay(packs: Sequence[Pack], steps: Sequence[Migration], stop: StopRequest | None = None) -> Replayed:
@@ -113,6 +127,7 @@ class _ReplayDatabase:
         self._packs, self._stop = {pack.name: pack for pack in packs}, stop
         self.owners: dict[_Key, str] = {}
         self.touched: set[_Key] = set()
+        self._accepted: list[AcceptedProblem] = []
         self._sql: dict[_Key, str] = {}
         self._newest = 0
         """The highest rowid in `sqlite_master` that was read."""
@@ -124,13 +139,21 @@ class _ReplayDatabase:
         """Return what the steps have produced so far."""
         schema = read_schema(self.connection)
         owners = {key: owner for key, owner in self.owners.items() if key in schema}
-        return Replayed(schema, owners, dict(self.owners), frozenset(self.touched), failed)
+        return Replayed(schema, owners, dict(self.owners), frozenset(self.touched), failed, self._still_broken())
+
+    def _still_broken(self) -> tuple[AcceptedProblem, ...]:
+        if not self._accepted:
+            return ()
+        broken = {(each.code, each.name) for each in find_problems(self.connection).listed()}
+        return tuple(each for each in self._accepted if (each.problem.code, each.problem.name) in broken)
 
     def step(self, migration: Migration) -> str | None:
         """Apply the migration and return None, or change nothing and return why it can't be applied."""
         if migration.problem is not None:
             return migration.problem
         connection, pack = self.connection, self._packs.get(migration.pack)
+        reasons = read_acceptances(migration, ACCEPTABLE_CODES).reasons
+        before = find_problems(connection) if reasons else None
         connection.speak("BEGIN")
         record_applied(connection, migration, pack.distribution_version if pack else None)
         why = _run(connection, migration, pack.package if pack else None, self._stop)
@@ -142,6 +165,9 @@ class _ReplayDatabase:
             return why
         connection.speak("COMMIT")
         self._note_owner(migration.pack)
+        if before is not None:
+            new = find_problems(connection).beyond(before).listed()
+            self._accepted += [AcceptedProblem(migration, each, reasons[each.code]) for each in new if each.code in reasons]
         if not connection.pristine():  # settings that the migration left on the connection must not reach the next one
             self.connection = memory_database()
             connection.backup(self.connection)
@@ -180,12 +206,15 @@ def _run(connection: GuardedConnection, migration: Migration, package: str | Non
             for statement in script:
                 connection.executescript(statement)
         else:
-            answer = load(migration, package).apply(connection)
+            with no_child_returns():
+                answer = load(migration, package).apply(connection)
         why = _judge(connection, answer)
         if why is None:
             connection.disarm()
         return why
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if ends_the_run(error):
+            raise
         return f"{type(error).__name__}: {error}{_place_of(error, migration, script)}"
     finally:
         connection.abandon()

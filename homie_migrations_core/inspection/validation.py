@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from homie_migrations_core.inspection.drift import find_drift
 from homie_migrations_core.inspection.refusals import explain_late
-from homie_migrations_core.inspection.replay import Replayer
+from homie_migrations_core.inspection.replay import Replayed, Replayer
 from homie_migrations_core.model import Finding, MigrationStatus, Pack, Record
 from homie_migrations_core.planning.lookup import records_of
 from homie_migrations_core.planning.ordering import find_unmet, order_applied
@@ -43,6 +43,7 @@ def validate(
     history, unknown = _find_in_history(packs, broken, records, handed_in=handed_in)
     history += _find_late(packs, records, replayer, stop)
     history += _find_out_of_step(packs, records)
+    history += _find_accepted(replayed)
     if replayed.failed is not None:
         ref, why = replayed.failed
         message = f"{ref} can't be replayed on an empty database ({why}), so the schema was not compared"
@@ -50,6 +51,21 @@ def validate(
         return [*history, Finding("replay_failed", ref, ref.partition(":")[0], message, advice)]
     drift = find_drift(replayed, real, unknown)
     return [_with_effect_of_edit(each, drift) for each in history] + drift
+
+
+def _find_accepted(replayed: Replayed) -> list[Finding]:
+    """Return the problems that applied migrations left behind and accept, as long as nothing repairs them."""
+    return [
+        Finding(
+            each.problem.code,
+            each.migration.ref,
+            each.migration.pack,
+            f"{each.migration.ref} leaves a problem that no applied migration has repaired: {each.problem.sentence}",
+            "Let a later migration repair it.",
+            each.reason,
+        )
+        for each in replayed.accepted
+    ]
 
 
 def _find_in_history(

@@ -41,6 +41,8 @@ def read_acceptances(migration: Migration, codes: Collection[str]) -> Acceptance
     if migration.rollback_path is not None:
         files.append((migration.rollback_path.name, migration.rollback_content))
     for name, content in files:
+        if b"accepts" not in content:
+            continue
         for line, comment in _comments(name, content):
             found = _ACCEPTS.fullmatch(comment.strip())
             if found is None:

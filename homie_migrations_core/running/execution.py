@@ -1,69 +1,55 @@
 """
-Carrying out a plan, one transaction a step, telling the observers.
+Carry out a plan on one database: its transactions, the snapshot before the first change, and what observers are told.
 
-Decides nothing but whether a step may commit; what should run is asked again, from the same pure function,
-whenever the records turn out to differ from what the plan was made of.
+What happens inside a transaction is the subject of `steps`. What should run is decided by a pure function of planning, which is
+asked again whenever the records differ from those that the plan was made of.
 """
 
 from __future__ import annotations
 
-import inspect
+import contextlib
 import logging
 import os
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import Any, Protocol
+from typing import Any
 
 from homie_migrations_core.errors import (
     CommitUnconfirmed,
+    DatabaseReplaced,
     DatabaseUnusable,
-    ForeignKeysViolated,
     ForeignTrackingTable,
     HomieMigrationsError,
     LockTimeout,
     MigrationFailed,
+    MigrationNotUndone,
     RunBrokenOff,
     RunStopped,
-    SchemaLeftBroken,
+    SnapshotFailed,
 )
-from homie_migrations_core.model import Migration, Plan, Run, Step
-from homie_migrations_core.packs.files import UnusablePack
-from homie_migrations_core.packs.loading import load
+from homie_migrations_core.model import Migration, Plan, Record, Run, Step
 from homie_migrations_core.packs.observers import Observers
-from homie_migrations_core.progress import listening
-from homie_migrations_core.sqlite import integrity, snapshots, tracking
+from homie_migrations_core.running.commit_checks import CommitChecks, StateBeforeNeeded
+from homie_migrations_core.running.failures import StepFailures
+from homie_migrations_core.running.lost_transactions import advice_after, find_leftovers
+from homie_migrations_core.running.replaced_file import how_replaced
+from homie_migrations_core.running.steps import StepRunner
+from homie_migrations_core.running.watching import LoggedWarnings
+from homie_migrations_core.running.watching import Watcher as Watcher
+from homie_migrations_core.sqlite import snapshots, tracking
+from homie_migrations_core.sqlite.commits import CommitDetector
 from homie_migrations_core.sqlite.guard import GuardedConnection
-from homie_migrations_core.sqlite.guarded_transaction import Refused
 from homie_migrations_core.sqlite.holders import tell_waiting
 from homie_migrations_core.sqlite.reader import read
-from homie_migrations_core.sqlite.script import Script
-from homie_migrations_core.sqlite.sqlite_errors import explained, is_busy, is_database_error
+from homie_migrations_core.sqlite.sqlite_errors import explained, is_database_error
 from homie_migrations_core.sqlite.writer import CommitFailed, Writer
-from homie_migrations_core.stopping import Stopped, StopRequest
+from homie_migrations_core.stopping import Stopped, StopRequest, ends_the_run
 
 _log = logging.getLogger("homie_migrations")
-
-
-class Watcher(Protocol):
-    """Looks on from inside the transaction of each step. What it raises ends the run."""
-
-    def before(self, connection: GuardedConnection, step: Step) -> None:
-        """The step is about to run."""
-
-    def heard(self, statement: str) -> None:
-        """The step executes this statement, its parameters filled in."""
-
-    def warned(self, sentence: str) -> None:
-        """Something about the step is odd, but no reason to stop."""
-
-    def after(self, connection: GuardedConnection, step: Step, seconds: float) -> None:
-        """The step has passed every check, and is about to be committed."""
 
 
 @dataclass
@@ -71,8 +57,8 @@ class Execution:
     """
     One run on one database.
 
-    `replan` says what is to be done for the records that are really there, read under the write lock; it may
-    refuse. `packages` and `pack_versions` say for each pack where relative imports start and which release it is.
+    `replan` returns what is due for the records that are really there, read under the write lock, and the owner of the database;
+    it may refuse. `packages` and `pack_versions` give for each pack where relative imports start and which release it is.
     A rehearsal works on a `scratch` file, `in_place_of` the one that messages name.
     """
 
@@ -96,20 +82,35 @@ class Execution:
         self._run = Run(Path(self._named), self.plan)
         self._committed: list[Step] = []
         self._keeper = snapshots.Keeper(self.path, self.stop, self.now)
-        self._secured = self._in_doubt = self._finished = False
-        self._helpers: set[tuple[str, str, str]] | None = None
-        self._known_broken: integrity.Problems | None = None
-        self._look_first = False
+        self._commits = CommitDetector(self.path)
+        self._failures = StepFailures(self._named, self._committed)
+        self._snapshot_considered = self._keep_snapshot = self._finished = False
+        self._state_before_needed = False
+        self._known: tracking.Tracking | None = None
+        """The records; None if they must be read again."""
+        self._owner: str | None = None
+        self._due: deque[Step] = deque()
         self._current: Step | None = None
 
     def carry_out(self) -> list[Step]:
         """
-        Every step of the plan that was still due is committed; they come back in order.
+        Carry out every step of the plan that is still due, and return those that were committed, in order.
 
         Raises:
             MigrationFailed, LockTimeout, SnapshotFailed, RunStopped, RunRefused, DatabaseUnusable: With the steps
                 that were committed before it in `applied`, where the error has that.
+            DatabaseReplaced: The file is not the one that was opened any more.
         """
+        self._checks = CommitChecks(self.path, self._failures, self.watcher or LoggedWarnings())
+        self._steps = StepRunner(
+            self.packages,
+            self.pack_versions,
+            self.stop,
+            self._checks,
+            self._failures,
+            self._tell_progress,
+            self.watcher.heard if self.watcher is not None else None,
+        )
         writer = Writer(
             self.path,
             lock_timeout=self.lock_timeout,
@@ -120,311 +121,170 @@ class Execution:
         )
         self.observers.tell("homie_run_started", run=self._run)
         try:
-            self._all_steps(writer)
-        except Stopped as error:
-            stopped = RunStopped(self._named, self._current.ref if self._current else None)
-            stopped.applied = self._applied()
-            raise stopped from error
-        except (MigrationFailed, LockTimeout) as error:
-            error.applied = self._applied()
-            raise
-        except Exception as error:
-            if is_database_error(error) or isinstance(error, DatabaseUnusable):
-                raise self._broken_off(error) from error
-            raise
+            self._carry_out_all(writer)
+        except (Exception, Stopped) as error:
+            reported = self._reported(writer, error)
+            if reported is error:
+                raise
+            raise reported from error
         finally:
+            self._commits.close()
             writer.close()
             self._settle_snapshot()
             self.observers.tell("homie_run_finished", run=self._run)
         return self._committed
-
-    def _broken_off(self, error: Exception) -> HomieMigrationsError:
-        """What SQLite said about the file, and what that means for the steps before."""
-        known = error if isinstance(error, DatabaseUnusable) else explained(error, self._named)  # type: ignore[arg-type]
-        if not self._committed:
-            return known
-        broken = RunBrokenOff(self._named, self._current.ref if self._current else None, getattr(known, "found", str(error)))
-        broken.applied = self._applied()
-        return broken
 
     @property
     def snapshot(self) -> Path | None:
         """The snapshot that this run left, if it took one."""
         return self._keeper.snapshot
 
-    def _applied(self) -> tuple[Migration, ...]:
-        return tuple(step.migration for step in self._committed)
+    # --- transaction by transaction -------------------------------------------------------------------
 
-    # --- the walk through the plan ------------------------------------------------------------------
-
-    def _all_steps(self, writer: Writer) -> None:
-        due: deque[Step] = deque()
-        known: tracking.Tracking | None = None
-        owner: str | None = None
-        while True:
-            if writer.begin() or known is None:
-                known, self._helpers = self._read(writer.connection), None
-                plan, owner = self.replan(known)
-                due = deque(plan.steps)
-            if not due:
-                self._finished = True
-                return
-            if self._look_first:
-                self._known_broken, self._look_first = integrity.find_problems(writer.connection), False
-            batch = list(due) if self.all_or_nothing or not known.holds_tables else [due[0]]
-            self._secure(known, owner)
+    def _carry_out_all(self, writer: Writer) -> None:
+        while self._begin(writer):
+            known = self._known
+            assert known is not None
+            batch = list(self._due) if self.all_or_nothing or not known.holds_tables else [self._due[0]]
+            self._take_snapshot(known)
             if known.shape != "current":
-                tracking.make_current(writer.connection, known.shape, owner)
+                tracking.make_current(writer.connection, known.shape, self._owner)
             try:
                 for number, step in enumerate(batch, start=1):
                     self._current = step
-                    self._one_step(writer, step, followed=number < len(batch))
-            except _LookFirst:
-                # The step has outgrown SQLite's cache, so nobody can see the state before it but by undoing it.
+                    self._carry_out_step(writer, step, followed=number < len(batch))
+            except StateBeforeNeeded:
+                # The step has outgrown SQLite's cache, so the state before it can only be seen by undoing it.
                 writer.rollback()
-                self._look_first, known, self._helpers = True, None, None
+                self._state_before_needed, self._known = True, None
                 if not self._committed:  # others may write before the lock is taken again
                     self._settle_snapshot()
-                    self._secured = False
+                    self._snapshot_considered = False
                 continue
             pristine = writer.connection.pristine()
             self._commit(writer, batch)
-            known = tracking.Tracking("current", (), holds_tables=True)
-            for step in batch:
-                due.popleft()
-                self._committed.append(step)
-                self.observers.tell("homie_step_finished", run=self._run, step=step)
-                if not self.scratch:
-                    _log.info("%s %s in %s", "Applied" if step.direction == "apply" else "Rolled back", step.ref, self.path)
-            self._current = None
-            if due and not pristine:
+            self._tell_committed(batch)
+            if not self._due:
+                break
+            if not pristine:
                 writer.renew()
-            elif not due:
-                self._finished = True
-                return
+        self._finished = True
 
-    def _read(self, connection: GuardedConnection) -> tracking.Tracking:
+    def _begin(self, writer: Writer) -> bool:
+        """Take the write lock and see what is due. False if nothing is."""
+        may_differ = writer.begin()
+        if may_differ or self._known is None:
+            self._known = self._read_records(writer.connection)
+            self._checks.file_may_have_changed()
+            plan, self._owner = self.replan(self._known)
+            self._due = deque(plan.steps)
+        if not self._due:
+            return False
+        self._require_same_file(writer)
+        if not self.scratch:
+            self._commits.mark()
+        if self._state_before_needed:
+            self._checks.see_problems_before(writer.connection)
+            self._state_before_needed = False
+        return True
+
+    def _read_records(self, connection: GuardedConnection) -> tracking.Tracking:
         try:
             return tracking.read_tracking(connection)
         except tracking.ForeignTable as error:
             raise ForeignTrackingTable(self._named, str(error)) from error
 
-    def _secure(self, known: tracking.Tracking, owner: str | None) -> None:
-        """The snapshot is taken, once in a run, if the database holds anything."""
-        if not self._secured and self.backup and known.holds_tables:
-            self._keeper.take([each if each.pack else replace(each, pack=owner) for each in known.records])
-        self._secured = True
+    def _tell_progress(self, step: Step, done: int, total: int | None) -> None:
+        self.observers.tell("homie_step_progress", run=self._run, step=step, done=done, total=total)
 
-    def _settle_snapshot(self) -> None:
-        if not self._committed and not self._in_doubt:
-            self._keeper.drop()
-        elif self._finished:
-            self._keeper.prune()
+    def _tell_committed(self, batch: Sequence[Step]) -> None:
+        assert self._known is not None
+        records = {(each.pack, each.version): each for each in self._known.records}
+        for step in batch:
+            self._due.popleft()
+            key = (step.migration.pack, step.migration.version)
+            records.pop(key, None)
+            if step.direction == "apply":
+                records[key] = Record(step.migration.version, step.migration.name, step.migration.pack, step.migration.checksum)
+            self._committed.append(step)
+            self.observers.tell("homie_step_finished", run=self._run, step=step)
+            if not self.scratch:
+                _log.info("%s %s in %s", "Applied" if step.direction == "apply" else "Rolled back", step.ref, self.path)
+        self._known = tracking.Tracking("current", tuple(records.values()), holds_tables=True)
+        self._current = None
 
     # --- one step -------------------------------------------------------------------------------------
 
-    def _one_step(self, writer: Writer, step: Step, *, followed: bool) -> None:
+    def _carry_out_step(self, writer: Writer, step: Step, *, followed: bool) -> None:
+        connection = writer.connection
         self.observers.tell("homie_step_started", run=self._run, step=step)
         try:
             if self.watcher is not None:
-                self.watcher.before(writer.connection, step)
+                self.watcher.before(connection, step)
             started = time.monotonic()
-            self._attempt(writer, step)
+            self._steps.run(connection, step)
             if self.watcher is not None:
-                self.watcher.after(writer.connection, step, time.monotonic() - started)
-            if followed and (left := writer.connection.clean()):
-                raise self._failed(
-                    step,
-                    f"it replaces {left[0]}, which would reach the next migration of the same transaction",
-                    "Use another name.",
-                )
-        except _LookFirst:
+                self.watcher.after(connection, step, time.monotonic() - started)
+            if followed and (left := connection.clean()):
+                found = f"it replaces {left[0]}, which would reach the next migration of the same transaction"
+                raise self._failures.failed(step, found, "Use another name.")
+        except StateBeforeNeeded:
             raise
         except BaseException as error:
+            undone = connection.holds_transaction()
             writer.rollback()
-            self.observers.tell("homie_step_failed", run=self._run, step=step, error=error)
-            raise
-
-    def _attempt(self, writer: Writer, step: Step) -> None:
-        connection, migration = writer.connection, step.migration
-        if self._helpers is None:
-            self._helpers = integrity.helpers_of_tables(connection)
-        started = time.monotonic()
-        try:
-            if step.direction == "apply":  # first, because a file that can't be written shows itself here
-                tracking.record_applied(connection, migration, self.pack_versions.get(migration.pack))
-            with listening(lambda done, total: self._progress(step, done, total)):
-                self._run_code(connection, step)
-            if step.direction == "apply":
-                recorded = tracking.record_duration(connection, migration, round((time.monotonic() - started) * 1000))
-            else:
-                recorded = tracking.record_rolled_back(connection, migration)
-        except Exception as error:
-            if not is_database_error(error) or _is_about_the_file(error):
+            not_undone = None if undone or self.scratch else self._not_undone(step, error)
+            self.observers.tell("homie_step_failed", run=self._run, step=step, error=not_undone or error)
+            if not_undone is None:
                 raise
-            raise self._failed(step, f"its record could not be kept ({error})", self._remedy(str(error))) from error
-        if not recorded:
-            raise self._failed(step, "its row in schema_migrations vanished (is there a trigger on that table?)", self._repair())
-        # The name itself is not asked for: it need not be text.
-        if not connection.speak("SELECT file <> '' FROM pragma_database_list WHERE name = 'main'").fetchone()[0]:
-            raise self._failed(step, "the database was replaced by one in memory", self._repair())
-        self._check(writer, step)
-
-    def _progress(self, step: Step, done: int, total: int | None) -> None:
-        self.observers.tell("homie_step_progress", run=self._run, step=step, done=done, total=total)
-
-    def _run_code(self, connection: GuardedConnection, step: Step) -> None:
-        migration, rolls_back = step.migration, step.direction == "rollback"
-        file = _file_of(step)
-        connection.arm(str(file), self.stop, self.watcher.heard if self.watcher is not None else None)
-        script = Script(migration.rollback_content if rolls_back else migration.content) if file.suffix == ".sql" else None
-        try:
-            if script is not None:
-                for statement in script:
-                    connection.executescript(statement)
-            else:
-                functions = load(migration, self.packages.get(migration.pack))
-                function = functions.rollback if rolls_back else functions.apply
-                if function is None:
-                    raise UnusablePack(f"{migration.path.name} has no rollback_migration()")
-                self._judge_answer(step, "rollback_migration" if rolls_back else "apply_migration", function(connection))
-                if functions.verify is not None and not rolls_back:
-                    self._judge_ending(connection, step)
-                    self._judge_answer(step, "verify_migration", functions.verify(connection))
-            self._judge_ending(connection, step)
-            connection.disarm()
-        except (Exception, SystemExit) as error:
-            connection.abandon()
-            if self.stop.asked():  # whatever the author's code made of it
-                raise Stopped from error
-            if isinstance(error, MigrationFailed) and error.ref == step.ref:
+            if not isinstance(error, Stopped) and ends_the_run(error):
+                _log.error("%s", not_undone)
                 raise
-            raise self._explain(connection, step, error, script) from error
-        except BaseException:  # Ctrl-C, a stop, a test runner's or an event loop's way out: not ours to keep
-            connection.abandon()
-            raise
+            raise not_undone from error
 
-    def _judge_answer(self, step: Step, function: str, answer: Any) -> None:
-        if answer is False:
-            found = f"{function}() returned False ({step.migration.path.name})"
-            raise self._failed(step, found, "Raise an exception that says what is wrong.")
-        if isinstance(answer, GeneratorType | CoroutineType | AsyncGeneratorType) or inspect.isawaitable(answer):
-            kind = "a generator" if isinstance(answer, GeneratorType | AsyncGeneratorType) else "a coroutine"
-            if hasattr(answer, "close"):
-                answer.close()  # or Python complains that it was never awaited
-            found = f"{function}() returned {kind}, so none of its code ran ({step.migration.path.name})"
-            raise self._failed(step, found, "Make it a plain function.")
-
-    def _judge_ending(self, connection: GuardedConnection, step: Step) -> None:
-        if self.stop.asked():
-            raise Stopped
-        connection.look_for_end()
-        if connection.ended is not None:
-            raise self._failed(step, connection.ended + _place(step, connection.line), self._remedy(connection.ended))
-        if connection.rolled_back_last:
-            place = _place(step, connection.line)
-            raise self._failed(
-                step,
-                f"its last word was conn.rollback(), and it returned as if nothing had happened{place}",
-                "Let the error that made it roll back pass, so that it can be seen.",
-            )
-
-    def _explain(self, connection: GuardedConnection, step: Step, error: BaseException, script: Script | None) -> MigrationFailed:
-        found = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        place = _place_of(error, step, script)
-        if connection.ended is not None:
-            found, place = connection.ended, _place(step, connection.line) if connection.line else place
-        elif connection.refusal is not None and (isinstance(error, Refused) or "not authorized" in str(error)):
-            found = connection.refusal
-        elif isinstance(error, UnusablePack):
-            found, place = str(error), ""
-        advice = self._remedy(found)
-        if _met_the_lock(error):
-            advice = "A second connection to the same file waits for the migration's own lock: use the `conn` that it is given."
-        return self._failed(step, found + place, advice)
-
-    def _repair(self) -> str:
-        return f"Correct the migration and run it again{'; what was applied before it stays' if self._committed else ''}."
-
-    def _remedy(self, found: str) -> str:
-        """What to do about what SQLite said."""
-        if "disk image is malformed" in found:
-            return "SQLite finds the file damaged: look after the disk, and put back a snapshot."
-        if "disk" in found and ("I/O error" in found or "full" in found):
-            return "That is no fault of the migration: look after the disk, then run it again."
-        return self._repair()
-
-    def _failed(self, step: Step, found: str, advice: str, kind: type[MigrationFailed] = MigrationFailed) -> MigrationFailed:
-        return kind(self._named, step.ref, found, advice, direction=step.direction)
-
-    # --- checks before the commit -----------------------------------------------------------------------
-
-    def _check(self, writer: Writer, step: Step) -> None:
-        connection = writer.connection
-        touched = connection.touched
-        assert self._helpers is not None
-        for lost in integrity.lost_helpers(connection, self._helpers, touched):
-            self._warn(f"{step.ref} rebuilt a table and did not create {lost} again.")
-        if touched.dropped or touched.altered or any(kind != "table" for kind, _ in touched.created):
-            self._helpers = integrity.helpers_of_tables(connection)
-        problems = integrity.find_problems(connection, touched)
-        if not problems:
-            return
-        new = problems.beyond(self._broken_before()).listed()
-        if not new:
-            return
-        found = "; ".join(each.sentence for each in new)
-        if all(each.code == "broken_view" for each in new):
-            raise self._failed(step, found, "Repair or drop them in the same migration.", SchemaLeftBroken)
-        advice = "Delete or repair those rows in the same migration."
-        if any(each.code == "dangling_reference" for each in new):
-            advice = f"{integrity.CAUSE_OF_DANGLING}."
-        raise self._failed(step, found, advice, ForeignKeysViolated)
-
-    def _warn(self, sentence: str) -> None:
-        if self.watcher is not None:
-            self.watcher.warned(sentence)
-        else:
-            _log.warning("%s", sentence)
-
-    def _broken_before(self) -> integrity.Problems:
-        """What was broken in the file before this transaction, seen over a connection of its own."""
-        if self._known_broken is None:
-            try:
-                self._known_broken = read(self.path, integrity.find_problems, lock_timeout=0.0)
-            except LockTimeout as error:
-                raise _LookFirst from error
-        return self._known_broken
+    def _not_undone(self, step: Step, error: BaseException) -> MigrationNotUndone | None:
+        """Return the error for a step whose transaction was ended behind the runner's back, unless nothing of it is left."""
+        assert self._known is not None
+        found = find_leftovers(self.path, step, error, self._known, self._commits, lock_timeout=self.lock_timeout)
+        if found is None:
+            return None
+        self._keep_the_snapshot()
+        advice = advice_after(self._keeper.snapshot, was_empty=not self._known.holds_tables)
+        return MigrationNotUndone(
+            self._named, step.ref, found.failure, advice, found.seen, certain=found.certain, direction=step.direction
+        )
 
     # --- the commit -----------------------------------------------------------------------------------
 
     def _commit(self, writer: Writer, batch: Sequence[Step]) -> None:
         last = batch[-1]
-        self._known_broken = None
+        self._checks.committed()
         try:
             if self.stop.asked():
                 raise Stopped
+            self._require_same_file(writer)
             self._keeper.keep()
-            self._in_doubt = True
+            self._keep_snapshot = True
             try:
                 writer.commit()
             except (LockTimeout, Stopped):
-                self._in_doubt = False
+                self._keep_snapshot = False
                 raise
             except CommitFailed as failure:
                 writer.renew()
-                self._in_doubt = self._took_effect(batch, failure)
-                if not self._in_doubt:
+                self._keep_snapshot = self._took_effect(batch, failure)
+                if not self._keep_snapshot:
                     found, advice = f"the commit failed ({failure})", "Look after the disk, then run it again."
-                    raise self._failed(last, found, advice) from failure
+                    raise self._failures.failed(last, found, advice) from failure
+            self._require_same_file(writer)
         except BaseException as error:
-            if not self._in_doubt:
+            if not self._keep_snapshot or isinstance(error, DatabaseReplaced):
                 writer.rollback()
                 self.observers.tell("homie_step_failed", run=self._run, step=last, error=error)
             raise
 
     def _took_effect(self, batch: Sequence[Step], failure: CommitFailed) -> bool:
-        """Ask the file itself: after an error, COMMIT may have taken effect or not."""
+        """Ask the file itself: a COMMIT that raised may have taken effect or not."""
         refs = [step.ref for step in batch]
         step = next((each for each in reversed(batch) if refs.count(each.ref) == 1), None)
         if step is None:  # a redo: its record is there either way
@@ -439,42 +299,59 @@ class Execution:
             raise CommitUnconfirmed(self.path, step.ref, str(failure)) from error
         return recorded == (step.direction == "apply")
 
+    def _require_same_file(self, writer: Writer) -> None:
+        if found := how_replaced(writer):
+            raise self._replaced(found)
 
-class _LookFirst(Exception):
-    """The state before a step is needed, and can only be seen before it."""
+    # --- the snapshot -----------------------------------------------------------------------------------
 
+    def _take_snapshot(self, known: tracking.Tracking) -> None:
+        """Take the snapshot, once in a run, if the database holds anything."""
+        if not self._snapshot_considered and self.backup and known.holds_tables:
+            self._keeper.take([each if each.pack else replace(each, pack=self._owner) for each in known.records])
+        self._snapshot_considered = True
 
-def _file_of(step: Step) -> Path:
-    migration = step.migration
-    return migration.rollback_path if step.direction == "rollback" and migration.rollback_path else migration.path
+    def _keep_the_snapshot(self) -> None:
+        """Let the snapshot stay, because it may be all that is left of the state before."""
+        self._keep_snapshot = True
+        with contextlib.suppress(SnapshotFailed):  # it can't be given its final name, and stays under the one that it has
+            self._keeper.keep()
 
+    def _settle_snapshot(self) -> None:
+        if not self._committed and not self._keep_snapshot:
+            self._keeper.drop()
+        elif self._finished:
+            self._keeper.prune()
 
-def _place(step: Step, line: int | None) -> str:
-    return f" ({_file_of(step).name}, line {line})" if line else f" ({_file_of(step).name})"
+    # --- how the run ended ------------------------------------------------------------------------------
 
+    def _applied(self) -> tuple[Migration, ...]:
+        return tuple(step.migration for step in self._committed)
 
-def _place_of(error: BaseException, step: Step, script: Script | None) -> str:
-    """Where in the author's file, as far as can be known."""
-    if script is not None:
-        return _place(step, script.line)
-    file = str(step.migration.path)
-    if isinstance(error, SyntaxError) and error.filename == file:
-        return _place(step, error.lineno)
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    if not frames:
-        return _place(step, None)
-    code = f": {frames[-1].line}" if frames[-1].line else ""
-    return f" ({step.migration.path.name}, line {frames[-1].lineno}{code})"
+    def _reported(self, writer: Writer, error: BaseException) -> BaseException:
+        """Return the error that the caller gets for one that ended the run."""
+        if isinstance(error, DatabaseReplaced):
+            return error
+        if found := how_replaced(writer):
+            return self._replaced(found)
+        if isinstance(error, Stopped):
+            error = RunStopped(self._named, self._current.ref if self._current else None)
+        elif isinstance(error, DatabaseUnusable) or is_database_error(error):
+            error = self._broken_off(error)
+        if isinstance(error, MigrationFailed | LockTimeout | RunStopped | RunBrokenOff):
+            error.applied = self._applied()
+        return error
 
+    def _replaced(self, found: str) -> DatabaseReplaced:
+        self._keep_the_snapshot()
+        ref = self._current.ref if self._current else None
+        return DatabaseReplaced(
+            self._named, ref, f"{found} during the run", [step.ref for step in self._committed], self._keeper.snapshot
+        )
 
-def _met_the_lock(error: BaseException | None) -> bool:
-    """Whether a connection of the author's own was kept waiting, however the author's code put it."""
-    while error is not None:
-        if is_busy(error) and "in progress" not in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _is_about_the_file(error: BaseException) -> bool:
-    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in (8, 11, 14, 26)  # read-only, damaged, can't open, no database
+    def _broken_off(self, error: BaseException) -> HomieMigrationsError:
+        """Return the error for what SQLite said about the file, and what that means for the steps before."""
+        known = error if isinstance(error, DatabaseUnusable) else explained(error, self._named)  # type: ignore[arg-type]
+        if not self._committed:
+            return known
+        return RunBrokenOff(self._named, self._current.ref if self._current else None, getattr(known, "found", str(error)))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from homie_migrations_core.errors import MigrationFailed
 from homie_migrations_core.model import Direction, Plan, RowCount, Run, Step
 from homie_migrations_core.packs.hookspecs import hookimpl
+from homie_migrations_core.running.watching import accepted_in_words
 from homie_migrations_core.sqlite import rows, scratch
 from homie_migrations_core.sqlite.names import fold
 from homie_migrations_core.sqlite.reader import read
@@ -237,6 +238,10 @@ class Notes:
     def warned(self, sentence: str) -> None:
         """Keep it."""
         self._warnings.append(sentence)
+
+    def accepted(self, step: Step, code: str, sentence: str, reason: str) -> None:
+        """Keep it with its reason."""
+        self._warnings.append(accepted_in_words(step, code, sentence, reason))
 
     def after(self, connection: GuardedConnection, step: Step, seconds: float) -> None:
         """Count again what the step touched, and see what it made of the schema."""

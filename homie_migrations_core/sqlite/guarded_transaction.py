@@ -10,6 +10,7 @@ the methods of the connection mean to an author is in `guard`.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -23,12 +24,26 @@ from homie_migrations_core.stopping import Stopped, StopRequest
 T = TypeVar("T")
 
 _ENDED = "SQLite ended the transaction by itself"
+_FORKED = "a forked child process can't use the connection of its parent: open another one there"
 _CLOSED = "the migration closed the connection"
 _OPS_BETWEEN_LOOKS = 5_000  # virtual machine steps; from 1,000 on it costs nothing that can be measured
 
 
 class Refused(sqlite3.OperationalError):
     """What a migration asked for can't be part of an atomic step."""
+
+
+_armed: set[GuardedTransaction] = set()
+
+
+def _refuse_in_child() -> None:
+    """Keep a forked child process from its parent's connections (https://sqlite.org/howtocorrupt.html, section 2.6)."""
+    for connection in _armed:
+        connection._end(_FORKED)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_refuse_in_child)
 
 
 class GuardedTransaction(sqlite3.Connection):
@@ -43,7 +58,7 @@ class GuardedTransaction(sqlite3.Connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._on = self._speaking = False
+        self._on = self._speaking = self._outer_is_open = False
         self._calls = 0
         self._timeout_ms = round(1_000 * (args[1] if len(args) > 1 else kwargs.get("timeout", 5.0)))
         self._stop = StopRequest()
@@ -83,7 +98,9 @@ class GuardedTransaction(sqlite3.Connection):
         self._forget_step()
         self._file, self._stop = file, stop
         self.speak(f"SAVEPOINT {OUTER_SAVEPOINT}")
+        self._outer_is_open = True
         self.speak(f"SAVEPOINT {INNER_SAVEPOINT}")
+        _armed.add(self)
         super().set_progress_handler(self._look_up, _OPS_BETWEEN_LOOKS)
         super().set_authorizer(self._authorize)
         if heard is not None:
@@ -99,6 +116,7 @@ class GuardedTransaction(sqlite3.Connection):
         """
         self._silence()
         self.speak(f"RELEASE {OUTER_SAVEPOINT}")
+        self._outer_is_open = False
 
     def abandon(self) -> None:
         """End the author's turn after a failure; the transaction is left for the runner to roll back."""
@@ -107,6 +125,7 @@ class GuardedTransaction(sqlite3.Connection):
 
     def _silence(self) -> None:
         self._stop.raising = self._on = False
+        _armed.discard(self)
         if self._is_closed():
             return
         super().set_authorizer(None)  # this also expires what the author left prepared
@@ -144,6 +163,21 @@ class GuardedTransaction(sqlite3.Connection):
         """Set `ended` if the transaction is gone, also by a call that did not pass through the guard."""
         if not self.in_transaction:
             self._end(_CLOSED if self._is_closed() else _ENDED)
+
+    def holds_transaction(self) -> bool:
+        """
+        Return whether the transaction in which `arm` was called is still open; what happened in it since may be undone by that.
+
+        False means that it was ended by SQLite or by the author's code, which may have begun another one.
+        """
+        if not self.in_transaction:
+            return False
+        if self._outer_is_open:
+            try:
+                self.speak(f"ROLLBACK TO {OUTER_SAVEPOINT}")
+            except sqlite3.Error:
+                return False
+        return True
 
     def pristine(self) -> bool:
         """Return whether the step left nothing on the connection that could reach the next one."""

@@ -79,6 +79,13 @@ class Problems:
         new._schema = {identity: problem for identity, problem in self._schema.items() if identity not in before._schema}
         return new
 
+    def including(self, more: Problems) -> Problems:
+        """Return these problems and `more`; one that is in both counts once."""
+        both = Problems()
+        both._keys, both._of_keys = self._keys | more._keys, {**self._of_keys, **more._of_keys}
+        both._schema = {**self._schema, **more._schema}
+        return both
+
     def listed(self) -> list[Problem]:
         """Return each problem once, those of keys first, with the number of rows in its sentence."""
         rows: dict[Problem, int] = {}

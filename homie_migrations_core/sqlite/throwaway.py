@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
+from homie_migrations_core.forking import no_child_returns
 from homie_migrations_core.sqlite.guard import GuardedConnection
 from homie_migrations_core.sqlite.guarded_transaction import Refused
 from homie_migrations_core.sqlite.names import quoted
@@ -111,7 +112,8 @@ def run_guarded(path: str, file: str, function: Callable[[sqlite3.Connection], o
         connection.speak("BEGIN IMMEDIATE")
         connection.arm(file, stop)
         try:
-            function(connection)
+            with no_child_returns():
+                function(connection)
         finally:
             if stop.asked():
                 raise Stopped

@@ -1,0 +1,157 @@
+"""
+Run one migration inside the transaction that is open: its record, the author's code, its verification, and the checks.
+
+Begins and ends no transaction, and tells no observer but how far the author's code is.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import Any
+
+from homie_migrations_core.errors import MigrationFailed
+from homie_migrations_core.forking import no_child_returns
+from homie_migrations_core.model import Step
+from homie_migrations_core.packs.files import UnusablePack
+from homie_migrations_core.packs.loading import load
+from homie_migrations_core.progress import listening
+from homie_migrations_core.running.commit_checks import CommitChecks
+from homie_migrations_core.running.failures import StepFailures, file_of, is_about_the_file, place_at
+from homie_migrations_core.sqlite import tracking
+from homie_migrations_core.sqlite.guard import GuardedConnection
+from homie_migrations_core.sqlite.script import Script
+from homie_migrations_core.sqlite.sqlite_errors import is_database_error
+from homie_migrations_core.stopping import Stopped, StopRequest, ends_the_run
+
+
+@dataclass
+class StepRunner:
+    """Runs the steps of one run, one at a time. `heard` takes the statements of the author's code."""
+
+    packages: Mapping[str, str | None]
+    pack_versions: Mapping[str, str | None]
+    stop: StopRequest
+    checks: CommitChecks
+    failures: StepFailures
+    progress: Callable[[Step, int, int | None], None]
+    heard: Callable[[str], None] | None = None
+
+    def run(self, connection: GuardedConnection, step: Step) -> None:
+        """
+        Run a step up to the moment before its commit. Whatever it raises, nothing is rolled back yet.
+
+        Raises:
+            MigrationFailed: The author's code failed, or left something broken.
+            StateBeforeNeeded: The step must be begun again in a new transaction.
+            Stopped: A stop was asked for.
+            sqlite3.Error: The file can't be used.
+        """
+        migration = step.migration
+        self.checks.see_indexes_before(connection)
+        started = time.monotonic()
+        try:
+            if step.direction == "apply":  # first, because a file that can't be written shows itself here
+                tracking.record_applied(connection, migration, self.pack_versions.get(migration.pack))
+            with listening(self._listener(step)):
+                self._run_code(connection, step)
+            if step.direction == "apply":
+                recorded = tracking.record_duration(connection, migration, round((time.monotonic() - started) * 1000))
+            else:
+                recorded = tracking.record_rolled_back(connection, migration)
+        except Exception as error:
+            if not is_database_error(error) or is_about_the_file(error):
+                raise
+            raise self.failures.failed(step, f"its record could not be kept ({error})") from error
+        if not recorded:
+            raise self.failures.failed(step, "its row in schema_migrations vanished (is there a trigger on that table?)")
+        # The name itself is not asked for: it need not be text.
+        if not connection.speak("SELECT file <> '' FROM pragma_database_list WHERE name = 'main'").fetchone()[0]:
+            raise self.failures.failed(step, "the database was replaced by one in memory")
+        self.checks.check(connection, step)
+
+    def _listener(self, step: Step) -> Callable[[int, int | None], None]:
+        process = os.getpid()
+
+        def told(done: int, total: int | None) -> None:
+            if os.getpid() == process:  # a forked child has no part in the run
+                self.progress(step, done, total)
+
+        return told
+
+    def _run_code(self, connection: GuardedConnection, step: Step) -> None:
+        file = file_of(step)
+        connection.arm(str(file), self.stop, self.heard)
+        script: Script | None = None
+        try:
+            if file.suffix == ".sql":
+                content = step.migration.rollback_content if step.direction == "rollback" else step.migration.content
+                script = Script(content)
+                for statement in script:
+                    connection.executescript(statement)
+            else:
+                self._run_functions(connection, step)
+            self._judge_ending(connection, step)
+            self._disarm(connection, step)
+        except BaseException as error:
+            connection.abandon()
+            if ends_the_run(error):
+                raise
+            if self.stop.asked():  # whatever the author's code made of it
+                raise Stopped from error
+            if isinstance(error, MigrationFailed) and error.ref == step.ref:
+                raise
+            raise self.failures.from_exception(connection, step, error, script) from error
+
+    def _run_functions(self, connection: GuardedConnection, step: Step) -> None:
+        migration, rolls_back = step.migration, step.direction == "rollback"
+        with no_child_returns():
+            functions = load(migration, self.packages.get(migration.pack))
+        function = functions.rollback if rolls_back else functions.apply
+        if function is None:
+            raise UnusablePack(f"{migration.path.name} has no rollback_migration()")
+        with no_child_returns():
+            answer = function(connection)
+        self._judge_answer(step, "rollback_migration" if rolls_back else "apply_migration", answer)
+        if functions.verify is not None and not rolls_back:
+            self._judge_ending(connection, step)
+            with no_child_returns():
+                answer = functions.verify(connection)
+            self._judge_answer(step, "verify_migration", answer)
+
+    def _judge_answer(self, step: Step, function: str, answer: Any) -> None:
+        if answer is False:
+            found = f"{function}() returned False ({step.migration.path.name})"
+            raise self.failures.failed(step, found, "Raise an exception that says what is wrong.")
+        if isinstance(answer, GeneratorType | CoroutineType | AsyncGeneratorType) or inspect.isawaitable(answer):
+            kind = "a generator" if isinstance(answer, GeneratorType | AsyncGeneratorType) else "a coroutine"
+            if hasattr(answer, "close"):
+                answer.close()  # or Python complains that it was never awaited
+            found = f"{function}() returned {kind}, so none of its code ran ({step.migration.path.name})"
+            raise self.failures.failed(step, found, "Make it a plain function.")
+
+    def _judge_ending(self, connection: GuardedConnection, step: Step) -> None:
+        if self.stop.asked():
+            raise Stopped
+        connection.look_for_end()
+        if connection.ended is not None:
+            raise self.failures.failed(step, connection.ended + place_at(step, connection.line))
+        if connection.rolled_back_last:
+            raise self.failures.failed(
+                step,
+                f"its last word was conn.rollback(), and it returned as if nothing had happened{place_at(step, connection.line)}",
+                "Let the error that made it roll back pass, so that it can be seen.",
+            )
+
+    def _disarm(self, connection: GuardedConnection, step: Step) -> None:
+        try:
+            connection.disarm()
+        except Exception as error:
+            if not is_database_error(error) or connection.holds_transaction():
+                raise
+            found = f"it replaced the transaction that the runner had begun{place_at(step, None)}"
+            raise self.failures.failed(step, found, "Leave the transaction to the runner.") from error

@@ -1,0 +1,51 @@
+"""Who looks on while a step runs: the protocol of a watcher, and where a step's warnings go."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from homie_migrations_core.model import Step
+from homie_migrations_core.sqlite.guard import GuardedConnection
+
+_log = logging.getLogger("homie_migrations")
+
+
+class Warnings(Protocol):
+    """Takes what is odd about a step and no reason to stop it."""
+
+    def warned(self, sentence: str) -> None:
+        """Take a warning."""
+
+    def accepted(self, step: Step, code: str, sentence: str, reason: str) -> None:
+        """Take a problem that would have stopped the step, but for the reason for which its author accepts it."""
+
+
+class Watcher(Warnings, Protocol):
+    """Looks on from inside the transaction of each step. An exception that it raises ends the run."""
+
+    def before(self, connection: GuardedConnection, step: Step) -> None:
+        """Do what is to be done before the step runs."""
+
+    def heard(self, statement: str) -> None:
+        """Take a statement that the step executes, with its parameters filled in."""
+
+    def after(self, connection: GuardedConnection, step: Step, seconds: float) -> None:
+        """Do what is to be done once the step has passed every check, before it is committed."""
+
+
+class LoggedWarnings:
+    """Writes the warnings of a run to the log."""
+
+    def warned(self, sentence: str) -> None:
+        """Log it."""
+        _log.warning("%s", sentence)
+
+    def accepted(self, step: Step, code: str, sentence: str, reason: str) -> None:
+        """Log it with its reason."""
+        _log.warning("%s", accepted_in_words(step, code, sentence, reason))
+
+
+def accepted_in_words(step: Step, code: str, sentence: str, reason: str) -> str:
+    """Return the warning for a problem that the author of a migration accepts."""
+    return f"{step.ref} leaves a problem that its file accepts ({code}): {sentence}. The reason given: {reason}"
