@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-import pytest
-from helpers import creates, python_migration, write_pack
-
 # pytester takes back what a run in this process imports. importlib_metadata takes the place of the standard library's finder
 # once and for all, so it has to be here before; the rest is only loaded once that way.
 import importlib_metadata  # noqa: F401
+import pytest
+from helpers import creates, python_migration, write_pack
 
 import homie_migrations_core.authoring.check
 import homie_migrations_core.authoring.crash_test  # noqa: F401

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -20,10 +18,8 @@ from homie_migrations_core.authoring.check import (
     check_pack,
     check_round_trip,
 )
-from homie_migrations_core.authoring.findings import ACCEPTABLE, CODES
 from homie_migrations_core.errors import RunStopped
 from homie_migrations_core.stopping import StopRequest
-
 
 # --- packs in order ------------------------------------------------------------------------------------------------
 

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import tempfile
-import textwrap
 from pathlib import Path
 
-import pytest
-from checked_packs import ADD, INDEX, NOTES, REBUILD, codes, only
+from checked_packs import codes, only
 from helpers import creates, python_migration, write_pack
 
-from homie_migrations_core import HomieMigrationsError, MigrationPack
 from homie_migrations_core.authoring.check import (
-    Checked,
-    check_files,
     check_from_nothing,
     check_hazards,
     check_pack,
-    check_round_trip,
 )
-from homie_migrations_core.authoring.findings import ACCEPTABLE, CODES
-from homie_migrations_core.errors import RunStopped
-from homie_migrations_core.stopping import StopRequest
 
 
 def test_a_migration_that_fails_at_once_is_named_with_its_line(tmp_path: Path):

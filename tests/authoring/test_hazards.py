@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import re
-import tempfile
-import textwrap
 from pathlib import Path
 
 import pytest
-from checked_packs import ADD, INDEX, NOTES, REBUILD, codes, only
+from checked_packs import INDEX, NOTES, REBUILD, codes, only
 from helpers import creates, python_migration, write_pack
 
-from homie_migrations_core import HomieMigrationsError, MigrationPack
+from homie_migrations_core import MigrationPack
 from homie_migrations_core.authoring.check import (
-    Checked,
-    check_files,
     check_from_nothing,
-    check_hazards,
     check_pack,
-    check_round_trip,
 )
-from homie_migrations_core.authoring.findings import ACCEPTABLE, CODES
-from homie_migrations_core.errors import RunStopped
-from homie_migrations_core.stopping import StopRequest
 
 
 def test_a_rebuild_that_forgets_an_index_or_a_trigger_is_a_hazard(checked):
