@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -19,14 +20,22 @@ from typing import NamedTuple
 
 import pytest
 from cli.conftest import homie  # noqa: F401
-from helpers import creates, fingerprint, python_migration, query, recorded, run_sql, tables
+from helpers import (
+    creates,
+    fingerprint,
+    python_migration,
+    query,
+    recorded,
+    run_sql,
+    tables,
+)
+from sqlite.forks import becoming_somebody, command_line, in_a_child, load_every_module
 
 COMMANDS = ["apply", "status"]
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="these limits are Linux's")
 as_root = pytest.mark.skipif(
     not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can become somebody with fewer rights"
 )
-SOMEBODY = 65534
 
 
 class Place(NamedTuple):
@@ -305,29 +314,10 @@ def shared() -> Iterator[Place]:
 
 def as_somebody(place: Place, *lines: tuple[object, ...]) -> list[tuple[int, str, str]]:
     """How each `homie migrations …` ends for somebody who owns nothing here, and what it says."""
-    code = f"""
-import contextlib, io, json, os, sys, tempfile
-from homie_migrations_core.cli.entry import main
-def call(arguments):
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
-        try:
-            main(["migrations", *arguments])
-        except SystemExit as ended:
-            return ended.code, out.getvalue(), err.getvalue()
-with tempfile.TemporaryDirectory() as scratch:  # loads every module, which somebody else may not be able to
-    for to in ("tasks:1", "tasks:2"):
-        for line in (["status"], ["plan"], ["apply", "--to", to]):
-            assert call([*line, "--dir", {str(place.migrations)!r}, "--database", scratch + "/homie_tasks.db"])[0] == 0
-os.setgroups([])
-os.setgid({SOMEBODY})
-os.setuid({SOMEBODY})
-print(json.dumps([call(line) for line in json.loads(sys.argv[1])]))
-"""
-    given = json.dumps([[str(each) for each in line] for line in lines])
-    ended = subprocess.run([sys.executable, "-c", code, given], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    assert "Traceback" not in ended.stderr
-    return [tuple(each) for each in json.loads(ended.stdout)]
+    load_every_module()
+    ended = in_a_child(becoming_somebody(lambda: [command_line(*line) for line in lines]))
+    assert not any("Traceback" in err for _, _, err in ended)
+    return ended
 
 
 def of_mode(folder: int, file: int, journal_mode: str = "delete") -> Callable[[Place], None]:
@@ -395,12 +385,19 @@ def but_an_empty_journal(folder: Path) -> dict[str, str]:
     return {name: content for name, content in fingerprint(folder).items() if name not in empty}
 
 
-SMALL_FILES = """
-import resource, runpy, signal, sys
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-runpy.run_module("homie_migrations_core", run_name="__main__", alter_sys=True)
-"""
+def with_small_files(*arguments: object) -> tuple[int, str, str]:
+    """How `homie migrations …` ends, and what it says, in a process whose files may not grow beyond 400,000 bytes."""
+
+    def limited() -> tuple[int, str, str]:
+        import resource
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        return command_line(*arguments)
+
+    return in_a_child(limited)
+
+
 SMALL_DISK = """
 import os, shutil, subprocess, sys
 disk, kept = sys.argv[1:3]
@@ -421,12 +418,11 @@ def test_a_file_that_may_not_grow_undoes_the_migration(place: Place, mode: str, 
     (place.migrations / "002_two.py").write_text(LARGE)
     run_sql(place.database, f"PRAGMA journal_mode={mode}")
     before = fingerprint(place.folder)
-    arguments = ["migrations", "apply", *map(str, place.options), *([] if backup else ["--no-backup"])]
-    ended = subprocess.run([sys.executable, "-c", SMALL_FILES, *arguments], capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert "Applying tasks:002_two failed, and nothing of it is left" in ended.stderr
-    assert "disk I/O error" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    code, _, err = with_small_files("apply", *place.options, *([] if backup else ["--no-backup"]))
+    assert code == 1
+    assert "Applying tasks:002_two failed, and nothing of it is left" in err
+    assert "disk I/O error" in err
+    assert "Traceback" not in err
     assert but_an_empty_journal(place.folder) == before
 
 
@@ -434,9 +430,8 @@ def test_a_file_that_may_not_grow_undoes_the_migration(place: Place, mode: str, 
 def test_a_commit_that_fails_leaves_no_journal(place: Place):
     """It would be empty, but keep the next start from being a fast one."""
     (place.migrations / "002_two.py").write_text(LARGE)
-    arguments = ["migrations", "apply", *map(str, place.options)]
-    ended = subprocess.run([sys.executable, "-c", SMALL_FILES, *arguments], capture_output=True, text=True, check=False)
-    assert "the commit failed" in ended.stderr
+    _, _, err = with_small_files("apply", *place.options)
+    assert "the commit failed" in err
     assert [each.name for each in place.folder.iterdir()] == [place.database.name]
 
 

@@ -12,7 +12,11 @@ import pytest
 from helpers import python_migration, query, recorded, run_sql, write_pack
 
 from homie_migrations_core import MigrationRunner
-from homie_migrations_core.errors import ForeignKeysViolated, MigrationFailed, SchemaLeftBroken
+from homie_migrations_core.errors import (
+    ForeignKeysViolated,
+    MigrationFailed,
+    SchemaLeftBroken,
+)
 from homie_migrations_core.sqlite.integrity import Problem, ProblemCode, find_problems
 
 MODES = ("delete", "wal")

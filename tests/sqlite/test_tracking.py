@@ -6,12 +6,33 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from helpers import EARLIER_TABLE, creates, fingerprint, python_migration, query, recorded, run_sql, tables, write_pack
+from helpers import (
+    EARLIER_TABLE,
+    creates,
+    fingerprint,
+    python_migration,
+    query,
+    recorded,
+    run_sql,
+    tables,
+    write_pack,
+)
 
 from homie_migrations_core import MigrationPack, MigrationRunner
-from homie_migrations_core.errors import DatabaseIsAhead, ForeignTrackingTable, MigrationFailed, OwnerUnclear
+from homie_migrations_core.errors import (
+    DatabaseIsAhead,
+    ForeignTrackingTable,
+    MigrationFailed,
+    OwnerUnclear,
+)
 from homie_migrations_core.model import Migration, Record
-from homie_migrations_core.sqlite.tracking import ForeignTable, Tracking, create_sql, is_recorded, read_tracking
+from homie_migrations_core.sqlite.tracking import (
+    ForeignTable,
+    Tracking,
+    create_sql,
+    is_recorded,
+    read_tracking,
+)
 
 CURRENT_TABLE = create_sql("p") + ";"
 COLUMNS = ["version", "applied_at", "migration_name", "pack", "checksum", "duration_ms", "pack_version"]
@@ -442,7 +463,9 @@ def test_for_a_pack_that_ends_at_1_it_is_ahead_and_stays_untouched(homie_at_3, t
 
 
 def test_tables_that_were_there_before_any_record_are_taken_as_they_are(tmp_path):
-    from file_organizer_migrations.migration_runner import MigrationRunner as FileOrganizer
+    from file_organizer_migrations.migration_runner import (
+        MigrationRunner as FileOrganizer,
+    )
 
     database = tmp_path / "homie_file_organizer.db"
     FileOrganizer(database).apply_migrations()

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
-import subprocess
 import sys
-import tempfile
-import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from helpers import creates, fingerprint, run_sql, tables, write_pack
+from sqlite.reader_helpers import (
+    another_process,
+    journal_delete,
+    journal_persist,
+    journal_truncate,
+    leave_hot_journal,
+    wal,
+    wal_readable_only,
+)
 
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.errors import (
@@ -40,9 +44,6 @@ ODD_NAMES = [
     "ünï ¿cödé?.db",
     "a&mode=rwc.db",
 ]
-as_root = pytest.mark.skipif(
-    not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can become somebody with fewer rights"
-)
 
 
 @pytest.fixture
@@ -65,27 +66,6 @@ def look(path: Path, pack: MigrationPack, **how) -> tuple[str, list[str], int]:
     return runner.status().state, [step.ref for step in runner.plan().steps], len(runner.history())
 
 
-@contextmanager
-def another_process(code: str, *, kill: bool = False) -> Iterator[subprocess.Popen[str]]:
-    """A process that has run `code` and now waits; it ends with the block, by SIGKILL if asked for."""
-    code = f"import sqlite3, sys\n{textwrap.dedent(code)}\nprint('ready', flush=True)\nsys.stdin.readline()\n"
-    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout.readline() == "ready\n"
-        if kill:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def wal(path: Path) -> None:
-    run_sql(path, "PRAGMA journal_mode=WAL")
-    assert not path.with_name(path.name + "-wal").exists()
-
-
 # --- files that nobody uses -----------------------------------------------------------------------------------------
 
 
@@ -102,30 +82,7 @@ def test_a_file_of_no_bytes_is_new_and_keeps_them(tmp_path, pack):
     assert [(path.name, path.stat().st_size) for path in tmp_path.iterdir()] == [("homie_p.db", 0)]
 
 
-def journal_delete(path: Path) -> None:
-    pass
-
-
-def journal_persist(path: Path) -> None:
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.executescript("PRAGMA journal_mode=PERSIST; CREATE TABLE more (x);")
-    connection.close()
-    assert path.with_name(path.name + "-journal").stat().st_size > 0
-
-
-def journal_truncate(path: Path) -> None:
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.executescript("PRAGMA journal_mode=TRUNCATE; CREATE TABLE more (x);")
-    connection.close()
-    path.with_name(path.name + "-journal").touch()
-
-
 def readable_only(path: Path) -> None:
-    path.chmod(0o444)
-
-
-def wal_readable_only(path: Path) -> None:
-    wal(path)
     path.chmod(0o444)
 
 
@@ -315,26 +272,6 @@ def test_a_busy_file_is_waited_for(half, pack):
 # --- files that a killed process left -------------------------------------------------------------------------------------
 
 
-def leave_hot_journal(path: Path) -> None:
-    """A process that had written half of its change into the file was killed."""
-    with another_process(
-        f"""
-        connection = sqlite3.connect({str(path)!r}, isolation_level=None)
-        connection.executescript('''
-            PRAGMA cache_size=1; PRAGMA cache_spill=1;
-            BEGIN IMMEDIATE;
-            CREATE TABLE half_done (x);
-            DELETE FROM schema_migrations;
-            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-            INSERT INTO half_done SELECT randomblob(100) FROM n;
-        ''')
-        """,
-        kill=True,
-    ):
-        pass
-    assert path.with_name(path.name + "-journal").stat().st_size > 512
-
-
 @pytest.fixture
 def interrupted(half) -> Path:
     leave_hot_journal(half)
@@ -473,116 +410,3 @@ def test_a_name_that_is_too_long_cannot_be_opened(tmp_path, pack):
 def test_what_is_no_file_name_is_refused(path):
     with pytest.raises(DatabaseNotReachable, match="it is not the name of a file"):
         MigrationRunner(path, [])
-
-
-# --- with fewer rights -----------------------------------------------------------------------------------------------------------
-
-SOMEBODY = 65534
-
-
-@pytest.fixture
-def shared() -> Iterator[Path]:
-    """A folder that everybody may read, which those of pytest are not; a database at version 1 of 2 is in it."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_pack(folder / "pack", "p", {"001_a.py": creates(1, "a"), "002_b.py": creates(2, "b")})
-        (folder / "data").mkdir()
-        folder.chmod(0o755)
-        MigrationRunner(folder / "data" / "homie_p.db", [MigrationPack("p", folder / "pack")]).apply(to="p:1")
-        yield folder / "data" / "homie_p.db"
-
-
-def as_somebody(database: Path, calls: str) -> list[str]:
-    """What `calls` print, run by somebody who owns nothing here. `runner` is at hand."""
-    code = f"""
-import os, tempfile
-from pathlib import Path
-from homie_migrations_core import HomieMigrationsError, MigrationPack, MigrationRunner
-pack = MigrationPack("p", Path({str(database.parent.parent / "pack")!r}))
-with tempfile.TemporaryDirectory() as scratch:  # loads every module, which somebody else may not be able to
-    for to in ("p:1", None):
-        MigrationRunner(Path(scratch, "homie_p.db"), [pack]).apply(to=to)
-os.setgid({SOMEBODY})
-os.setuid({SOMEBODY})
-runner = MigrationRunner({str(database)!r}, [pack])
-def told(call):
-    try:
-        print(call())
-    except HomieMigrationsError as error:
-        print(error.code, error.found)
-{calls}
-"""
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
-
-
-LOOK = "print(runner.status().state, [step.ref for step in runner.plan().steps], len(runner.history()))"
-
-
-@as_root
-@pytest.mark.parametrize("prepare", [journal_delete, wal, journal_persist], ids=lambda each: each.__name__)
-def test_a_database_that_one_may_only_read_can_be_looked_at(shared, prepare):
-    prepare(shared)
-    before = fingerprint(shared.parent)
-    assert as_somebody(shared, LOOK) == ["pending ['p:002_b'] 1"]
-    assert fingerprint(shared.parent) == before
-
-
-@as_root
-def test_an_interrupted_database_that_one_may_only_read_is_told_as_such(shared):
-    leave_hot_journal(shared)
-    before = fingerprint(shared.parent)
-    assert as_somebody(shared, "print(runner.status().state)") == ["interrupted"]
-    assert fingerprint(shared.parent) == before
-
-
-@as_root
-@pytest.mark.parametrize("prepare", [journal_delete, wal], ids=lambda each: each.__name__)
-def test_a_start_with_nothing_to_do_is_content_with_a_file_that_one_may_only_read(shared, prepare):
-    MigrationRunner(shared, [MigrationPack("p", shared.parent.parent / "pack")], backup=False).apply()
-    prepare(shared)
-    shared.parent.chmod(0o777)
-    before = fingerprint(shared.parent)
-    assert as_somebody(shared, "told(runner.apply)") == ["[]"]
-    assert fingerprint(shared.parent) == before
-
-
-@as_root
-@pytest.mark.parametrize("mode", [0o777, 0o755], ids=oct)
-@pytest.mark.parametrize("prepare", [journal_delete, wal], ids=lambda each: each.__name__)
-def test_a_change_of_a_file_that_one_may_only_read_is_refused(shared, prepare, mode):
-    prepare(shared)
-    shared.parent.chmod(mode)
-    before = fingerprint(shared.parent)
-    (told,) = as_somebody(shared, "told(runner.apply)")
-    assert told.startswith("database_not_writable it can't be written")
-    assert fingerprint(shared.parent) == before
-
-
-@as_root
-@pytest.mark.parametrize("prepare", [journal_delete, wal], ids=lambda each: each.__name__)
-def test_a_change_in_a_folder_that_one_may_only_read_names_the_folder(shared, prepare):
-    prepare(shared)
-    shared.chmod(0o666)
-    before = fingerprint(shared.parent)
-    (told,) = as_somebody(shared, "runner = MigrationRunner(runner.path, [pack], backup=False)\ntold(runner.apply)")
-    assert told.startswith(("database_not_writable", "database_not_reachable"))
-    assert str(shared.parent) in told
-    assert fingerprint(shared.parent) == before
-
-
-@as_root
-def test_a_database_that_one_may_not_read_is_named_with_that_reason(shared):
-    shared.chmod(0o600)
-    assert (
-        as_somebody(shared, "told(runner.status)\ntold(runner.apply)") == ["database_not_reachable this user may not read it"] * 2
-    )
-
-
-@as_root
-def test_a_new_database_in_a_folder_that_one_may_only_read_names_the_folder(shared):
-    shared.unlink()
-    told = as_somebody(shared, "print(runner.status().state)\ntold(runner.apply)")
-    assert told == ["new", f"database_not_reachable this user may not create files in {shared.parent}, which SQLite needs"]
-    assert list(shared.parent.iterdir()) == []
