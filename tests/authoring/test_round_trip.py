@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 
+import pytest
 from checked_packs import ADD, INDEX, REBUILD, codes, only
 from helpers import python_migration
 
@@ -104,6 +105,23 @@ def test_a_rollback_that_fails_is_a_finding(checked):
 def test_a_rollback_that_works_on_empty_tables_only_is_a_finding(checked):
     rollback = "conn.execute('ALTER TABLE notes DROP COLUMN colour')\nassert not conn.execute('SELECT 1 FROM notes').fetchall()"
     assert codes(checked(ADD, rollback=rollback)) == ["rollback_fails"]
+
+
+@pytest.mark.parametrize(
+    ("rollback", "message"),
+    [
+        ("conn.execute('DROP TABLE missing')", "can't be rolled back: OperationalError: no such table: missing"),
+        ("conn.execute('DROP TABLE folders')", "can't be rolled back: notes(folder) refers to folders, which does not exist"),
+        (
+            "conn.execute('CREATE UNIQUE INDEX one ON notes (folder > 0)')",
+            "can't be rolled back where there are rows: IntegrityError: UNIQUE constraint failed",
+        ),
+    ],
+)
+def test_a_rollback_is_said_to_fail_where_there_are_rows_only_if_it_works_on_empty_tables(checked, rollback: str, message: str):
+    finding = only(checked("pass", rollback=rollback))
+    assert finding.code == "rollback_fails"
+    assert finding.message.startswith(f"p:002_second {message}")
 
 
 def test_what_a_rollback_leaves_behind_may_stop_the_second_apply(checked):
