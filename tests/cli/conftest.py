@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from cli import forking
+from cli.documents import check_document
 from typer.testing import CliRunner
 
 from homie_migrations_core.cli.app import app
@@ -50,7 +51,10 @@ def homie():
             raise result.exception
         assert "Traceback" not in result.stderr or {"-v", "--verbose"} & set(arguments)
         assert bug or "should not have happened" not in result.stderr
-        return Said(result.exit_code, result.stdout, result.stderr)
+        said = Said(result.exit_code, result.stdout, result.stderr)
+        if "--json" in arguments and "--help" not in arguments:
+            check_document(str(arguments[0]), said.json)
+        return said
 
     return call
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,35 @@ def test_the_help_lists_every_command_and_no_alias(homie):
     assert {"status", "plan", "apply", "rehearse", "rollback", "redo", "repair", "baseline", "reset", "restore"} <= set(COMMANDS)
     assert set(COMMANDS) <= set(said.out.split())
     assert not {"upgrade", "migrate"} & set(said.out.split())
+
+
+def test_the_help_has_the_commands_under_headings(homie):
+    lines = homie("--help").out.splitlines()
+    headings = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
+    assert headings == ["Options:", "Look:", "Change:", "Safety net:", "For pack authors:"]
+    for heading, command in (
+        ("Look:", "validate"),
+        ("Change:", "repair"),
+        ("Safety net:", "restore"),
+        ("For pack authors:", "check"),
+    ):
+        following = next((each for each in headings[headings.index(heading) + 1 :]), None)
+        below = lines[lines.index(heading) : lines.index(following) if following else None]
+        assert any(line.startswith(f"  {command} ") for line in below), heading
+
+
+@pytest.mark.parametrize("arguments", [(), *((command,) for command in COMMANDS)], ids=lambda each: " ".join(each) or "group")
+def test_h_is_help_and_help_is_plain_text_in_a_pipe(homie, arguments: tuple[str, ...]):
+    short, long = homie(*arguments, "-h"), homie(*arguments, "--help")
+    assert (short.code, short.out) == (0, long.out)
+    assert short.out.isascii()
+    assert short.out.startswith(f"Usage: homie migrations {' '.join(arguments)}".rstrip())
+
+
+def test_help_on_a_terminal_has_panels(on_a_terminal):
+    terminal = on_a_terminal("-h")
+    assert terminal.ended() == 0
+    assert "\u2500 Safety net \u2500" in re.sub(r"\x1b\[[0-9;]*m", "", terminal.seen)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

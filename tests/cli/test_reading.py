@@ -157,7 +157,7 @@ def test_an_interrupted_database_is_told_as_such_and_repaired_by_apply(homie, pl
     for command in ("plan", "history"):
         said = homie(command, *place.options)
         assert (said.code, said.out, len(said.err.splitlines())) == (1, "", 1)
-        assert "was interrupted" in said.err
+        assert "was killed" in said.err
     assert fingerprint(place.database.parent) == before
 
     applied = homie("apply", *place.options, "--no-backup")
