@@ -11,7 +11,7 @@ class NotStarted(UsageProblem):
     code = "not_started"
 
     def __init__(self) -> None:
-        super().__init__("Nothing was done: the path memory is not open. Await `start()` first, and `shutdown()` last.")
+        super().__init__("Nothing was done", "the path memory is not open", "Await `start()` first, and `shutdown()` last.")
 
 
 class UnknownDrive(UsageProblem):
@@ -21,7 +21,7 @@ class UnknownDrive(UsageProblem):
 
     def __init__(self, drive_id: str) -> None:
         self.drive_id = drive_id
-        super().__init__(f"Nothing was done: no drive has the id {drive_id!r}. Register it first; its id comes back.")
+        super().__init__("Nothing was done", f"no drive has the id {drive_id!r}", "Register the drive first; that returns its id.")
 
 
 class UnknownDestination(UsageProblem):
@@ -31,4 +31,5 @@ class UnknownDestination(UsageProblem):
 
     def __init__(self, destination_id: str) -> None:
         self.destination_id = destination_id
-        super().__init__(f"Nothing was done: no destination has the id {destination_id!r}. Remember it first; its id comes back.")
+        found = f"no destination has the id {destination_id!r}"
+        super().__init__("Nothing was done", found, "Remember the destination first; that returns its id.")
