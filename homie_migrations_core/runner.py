@@ -12,14 +12,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from homie_migrations_core.database_reader import DatabaseReader
-from homie_migrations_core.errors import DatabaseNotReachable, FolderUnusable, PackBroken
-from homie_migrations_core.model import Migration, Plan, Repair, Restored, Step
-from homie_migrations_core.packs.discovery import version_of
-from homie_migrations_core.packs.observers import Observers
+from homie_migrations_core.errors import DatabaseNotReachable, PackBroken
+from homie_migrations_core.model import Migration, Plan, Repair, Restored
 from homie_migrations_core.packs.selection import report_unknown
+from homie_migrations_core.running.plan_runner import PlanRunner
 from homie_migrations_core.running.up_to_date import are_packs_up_to_date
 
 if TYPE_CHECKING:
@@ -28,12 +27,9 @@ if TYPE_CHECKING:
     from homie_migrations_core.model import LeftOut, Record
     from homie_migrations_core.packs.definition import MigrationPack
     from homie_migrations_core.packs.discovery import Collected
-    from homie_migrations_core.running.execution import Execution, Watcher
+    from homie_migrations_core.running.plan_runner import Planner
     from homie_migrations_core.running.rehearsal import Rehearsal
-    from homie_migrations_core.sqlite.tracking import Tracking
     from homie_migrations_core.stopping import StopRequest
-
-    Planner = Callable[[DatabaseView], Plan]
 
 _log = logging.getLogger("homie_migrations")
 
@@ -79,10 +75,13 @@ class MigrationRunner(DatabaseReader):
             database=database,
             collected=collected,
         )
-        self._backup = backup
-        self._observers = tuple(observers)
-        self.snapshot: Path | None = None
+        self._plans = PlanRunner(self._file, backup, tuple(observers), make_parents)
         self.left_out: tuple[BrokenPack | LeftOut, ...] = ()
+
+    @property
+    def snapshot(self) -> Path | None:
+        """The snapshot that the last changing call left, if it left one."""
+        return self._plans.snapshot
 
     # --- migrations ---------------------------------------------------------------------------------
 
@@ -112,9 +111,9 @@ class MigrationRunner(DatabaseReader):
 
         view = self._view(recover=True)
         plan = plan_of(view)
-        self._log_problems(view, plan)
+        _log_problems(view, plan)
         self.left_out = view.left_out(plan)
-        steps = self._execute(view, plan, plan_of, all_or_nothing=all_or_nothing)
+        steps = self._plans.execute(view, plan, plan_of, all_or_nothing=all_or_nothing)
         if self.left_out and self._source.handed_in is not None:
             raise PackBroken(self.left_out, done="Not every pack was applied")
         return [step.migration for step in steps]
@@ -131,7 +130,7 @@ class MigrationRunner(DatabaseReader):
         """
         view = self._view(recover=True)
         plan = view.plan_rollback(pack, to=to, steps=steps)
-        return [step.migration for step in self._execute(view, plan, _down_to(pack, plan))]
+        return [step.migration for step in self._plans.execute(view, plan, _down_to(pack, plan))]
 
     def redo(self, pack: str) -> list[Migration]:
         """
@@ -141,7 +140,7 @@ class MigrationRunner(DatabaseReader):
             RollbackRefused, MigrationFailed, UnknownPack, SnapshotFailed, LockTimeout: As for `rollback`.
         """
         view = self._view(recover=True)
-        steps = self._execute(view, view.plan_redo(pack), lambda now: now.plan_redo(pack), all_or_nothing=True)
+        steps = self._plans.execute(view, view.plan_redo(pack), lambda now: now.plan_redo(pack), all_or_nothing=True)
         return [step.migration for step in steps if step.direction == "apply"]
 
     def reset(self) -> list[Migration]:
@@ -155,7 +154,7 @@ class MigrationRunner(DatabaseReader):
             MigrationFailed, SnapshotFailed, LockTimeout, RunStopped: What was rolled back before stays so.
         """
         view = self._view(recover=True)
-        return [step.migration for step in self._execute(view, view.plan_reset(), lambda now: now.plan_reset())]
+        return [step.migration for step in self._plans.execute(view, view.plan_reset(), lambda now: now.plan_reset())]
 
     # --- rehearsals: the same on a throw-away copy ----------------------------------------------------
 
@@ -173,23 +172,23 @@ class MigrationRunner(DatabaseReader):
             return self._plan_apply(view, to=to, allow_late=allow_late)
 
         view = self._view()
-        return self._rehearse(view, plan_of(view), plan_of, all_or_nothing=all_or_nothing)
+        return self._plans.rehearse(view, plan_of(view), plan_of, all_or_nothing=all_or_nothing)
 
     def rehearse_rollback(self, pack: str, *, to: int | None = None, steps: int | None = None) -> Rehearsal:
         """Do the same for `rollback`. The `losses` of the answer say what data would be lost."""
         view = self._view()
         plan = view.plan_rollback(pack, to=to, steps=steps)
-        return self._rehearse(view, plan, _down_to(pack, plan))
+        return self._plans.rehearse(view, plan, _down_to(pack, plan))
 
     def rehearse_redo(self, pack: str) -> Rehearsal:
         """Do the same for `redo`."""
         view = self._view()
-        return self._rehearse(view, view.plan_redo(pack), lambda now: now.plan_redo(pack), all_or_nothing=True)
+        return self._plans.rehearse(view, view.plan_redo(pack), lambda now: now.plan_redo(pack), all_or_nothing=True)
 
     def rehearse_reset(self) -> Rehearsal:
         """Do the same for `reset`."""
         view = self._view()
-        return self._rehearse(view, view.plan_reset(), lambda now: now.plan_reset())
+        return self._plans.rehearse(view, view.plan_reset(), lambda now: now.plan_reset())
 
     # --- snapshots ----------------------------------------------------------------------------------
 
@@ -207,8 +206,8 @@ class MigrationRunner(DatabaseReader):
         if not self._file.exists:
             raise DatabaseNotReachable(str(self.path), "there is no such file", "Check the path.")
         with self._file.locked():
-            self.snapshot = take_by_hand(str(self.path), self._recorded()[0], datetime.now(UTC), self._file.stop)
-        return self.snapshot
+            self._plans.snapshot = snapshot = take_by_hand(str(self.path), self._recorded()[0], datetime.now(UTC), self._file.stop)
+        return snapshot
 
     def restore(self, snapshot: str | os.PathLike[str]) -> Restored:
         """
@@ -224,7 +223,7 @@ class MigrationRunner(DatabaseReader):
         from homie_migrations_core.running.restoring import restore
 
         preview = self.preview_restore(snapshot)
-        self.snapshot = restore(self._file, os.path.abspath(snapshot), self._recorded, backup=self._backup)
+        self._plans.snapshot = restore(self._file, os.path.abspath(snapshot), self._recorded, backup=self._plans.backup)
         return replace(preview, snapshot=self.snapshot)
 
     # --- records ------------------------------------------------------------------------------------
@@ -246,7 +245,7 @@ class MigrationRunner(DatabaseReader):
         view = self._view(recover=True)
         recorded = view.plan_baseline(pack, up_to)
         if recorded:
-            self._amend(view, lambda now: {"record": now.plan_baseline(pack, up_to)})
+            self._plans.amend(view, lambda now: {"record": now.plan_baseline(pack, up_to)})
         return list(recorded)
 
     def repair(self, ref: str, *, remove: bool = False) -> Repair:
@@ -266,94 +265,17 @@ class MigrationRunner(DatabaseReader):
 
         view = self._view(recover=True)
         repair = view.plan_repair(ref, remove=remove)
-        self._amend(view, change)
+        self._plans.amend(view, change)
         return repair
 
-    # --- handing on to running/ ---------------------------------------------------------------------
 
-    def _log_problems(self, view: DatabaseView, plan: Plan) -> None:
-        for ref in plan.edited:
-            _log.warning("%s was edited after it was applied to %s; the version that was applied stays in effect.", ref, self.path)
-        unusable: list[BrokenPack | LeftOut] = [*view.broken, *plan.left_out]
-        for each in unusable:
-            _log.error("The pack %s was left out: %s", each.label, each.reason, extra={"unusable": each})
-
-    def _execute(self, view: DatabaseView, plan: Plan, plan_again: Planner, *, all_or_nothing: bool = False) -> list[Step]:
-        """Carry the plan out; `plan_again` makes it anew if the records turn out to differ under the write lock."""
-        if not plan.steps:
-            return []
-        if self._make_parents:
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                folder, found = str(self.path.parent), f"can't be made ({error.strerror})"
-                raise FolderUnusable(folder, found, "Name another data folder.") from error
-        execution = self._execution(str(self.path), view, plan, plan_again, all_or_nothing=all_or_nothing)
-        try:
-            return execution.carry_out()
-        finally:
-            taken = execution.snapshot
-            self.snapshot = taken if taken is not None and os.path.exists(taken) else None
-
-    def _rehearse(self, view: DatabaseView, plan: Plan, plan_again: Planner, *, all_or_nothing: bool = False) -> Rehearsal:
-        from homie_migrations_core.running.rehearsal import rehearse
-
-        def execution(copy: str, watcher: Watcher) -> Execution:
-            return self._execution(copy, view, plan, plan_again, all_or_nothing=all_or_nothing, watcher=watcher)
-
-        file = self._file
-        with file.stopping():
-            return rehearse(file.path, plan, execution, backup=self._backup, lock_timeout=file.lock_timeout, stop=file.stop)
-
-    def _execution(
-        self,
-        path: str,
-        view: DatabaseView,
-        plan: Plan,
-        plan_again: Planner,
-        *,
-        all_or_nothing: bool,
-        watcher: Watcher | None = None,
-    ) -> Execution:
-        """Make a run, or with a watcher a rehearsal on the copy at `path`, of which no installed plugin hears."""
-        from homie_migrations_core.running.execution import Execution  # the half of the library that only a change needs
-
-        def replan(tracking: Tracking) -> tuple[Plan, str | None]:
-            now = view.at(tracking)
-            return plan_again(now), now.owner
-
-        rehearsing, collected = watcher is not None, self._source.collected
-        manager = collected.manager if collected and not rehearsing else None
-        return Execution(
-            path,
-            plan,
-            replan,
-            Observers(manager, [*self._observers, *([watcher] if rehearsing else [])]),
-            {pack.name: pack.package for pack in view.packs},
-            self._pack_versions(view),
-            backup=self._backup and not rehearsing,
-            lock_timeout=self._file.lock_timeout,
-            all_or_nothing=all_or_nothing,
-            stop=self._file.stop,
-            watcher=watcher,
-            scratch=rehearsing,
-            in_place_of=str(self.path) if rehearsing else "",
-        )
-
-    def _amend(self, view: DatabaseView, changes: Callable[[DatabaseView], dict[str, Any]]) -> None:
-        from homie_migrations_core.running.records import RecordChanges, change_records
-
-        def decide(tracking: Tracking) -> RecordChanges:
-            now = view.at(tracking)
-            return RecordChanges(now.owner, **changes(now))
-
-        file, versions = self._file, self._pack_versions(view)
-        self.snapshot = change_records(
-            file.path, decide, versions, backup=self._backup, lock_timeout=file.lock_timeout, stop=file.stop
-        )
-
-    def _pack_versions(self, view: DatabaseView) -> dict[str, str | None]:
-        return {each.name: each.distribution_version or (version_of(each.package) if each.package else None) for each in view.packs}
+def _log_problems(view: DatabaseView, plan: Plan) -> None:
+    """Log what is edited, and which packs are left out."""
+    for ref in plan.edited:
+        _log.warning("%s was edited after it was applied to %s; the version that was applied stays in effect.", ref, view.path)
+    unusable: list[BrokenPack | LeftOut] = [*view.broken, *plan.left_out]
+    for each in unusable:
+        _log.error("The pack %s was left out: %s", each.label, each.reason, extra={"unusable": each})
 
 
 def _down_to(pack: str, plan: Plan) -> Planner:
