@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--rounds N] [names...]`: the tables, with the goals beside them. A missed goal is no failure."""
+"""The command `python -m benchmarks`: measures what is named, and prints a table for each comparison."""
 
 from __future__ import annotations
 
@@ -9,69 +9,85 @@ import random
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import applying, copies, databases_for_tests, nothing, processes, validating
-from benchmarks.measuring import CommandFailed, Comparison, measure, table
+from benchmarks import applying, large_database, processes, up_to_date, validating
+from benchmarks.measuring import CommandFailed, Comparison, Row, measure, table
+from benchmarks.side_by_side import Checkout, compare_checkouts, side_by_side_table
 from homie_migrations_core import HomieMigrationsError
 
+# benchmarks/worker.py reads this name in other checkouts too.
 BENCHMARKS: dict[str, Callable[[Path], Iterator[Comparison]]] = {
-    "nothing": nothing.comparisons,
+    "nothing": up_to_date.comparisons,
     "status": processes.status_comparisons,
     "start": processes.start_comparisons,
     "apply": applying.comparisons,
     "durability": applying.durability_comparisons,
-    "copies": copies.comparisons,
+    "copies": large_database.comparisons,
     "validate": validating.comparisons,
-    "tests": databases_for_tests.comparisons,
 }
 
 
 def main(arguments: list[str]) -> int:
-    """0 once everything was measured, whatever came out; 1 if something did not do its work."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What it costs, as ratios measured side by side.")
-    parser.add_argument("--rounds", type=_positive, help="rounds for each table (by default what fits into four minutes in all)")
-    parser.add_argument("names", nargs="*", metavar="name", help=f"which of: {', '.join(BENCHMARKS)} (default: all)")
+    """Measure and print. Return 0 if everything could be measured, whatever the result, and 1 otherwise."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure what the library costs, as ratios that are measured side by side."
+    )
+    parser.add_argument("--rounds", type=_positive, help="rounds for each table (default: as many as fit into four minutes in all)")
+    parser.add_argument(
+        "--against", type=_checkout, metavar="FOLDER", help="compare with the checkout in FOLDER, instead of with plain sqlite3"
+    )
+    parser.add_argument("names", nargs="*", metavar="name", help=f"any of: {', '.join(BENCHMARKS)} (default: all)")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.names if name not in BENCHMARKS]:
-        parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+        parser.error(f"there is no benchmark {', '.join(unknown)} (expected any of: {', '.join(BENCHMARKS)})")
     print(
         f"CPython {platform.python_version()}, SQLite {sqlite3.sqlite_version}, Typer {version('typer')}, {platform.system()}. "
-        "Ratios are the result; the last column is this machine's."
+        "Ratios are the result; seconds belong to this machine."
     )
-    dice, outcome = random.Random(), Outcome()
+    rng, outcome = random.Random(), Outcome()
+    here = Checkout(Path(__file__).resolve().parent.parent, Path(sys.executable))
     for name in options.names or BENCHMARKS:
-        with tempfile.TemporaryDirectory(prefix="benchmarks-", dir=_real_disk()) as folder, outcome.noting_failure(name):
+        with tempfile.TemporaryDirectory(prefix="benchmarks-", dir=_real_disk()) as folder, outcome.reporting_failure(name):
+            if options.against is not None:
+                for title, compared, rounds in compare_checkouts(name, here, options.against, Path(folder), options.rounds, rng):
+                    outcome.note(title, compared)
+                    print(f"\n{side_by_side_table(title, compared, rounds)}", flush=True)
+                continue
             for comparison in BENCHMARKS[name](Path(folder)):
-                with outcome.noting_failure(comparison.title):
-                    rows, rounds = measure(comparison, options.rounds, dice)
-                    outcome.missed += [f"{comparison.title}: {row.name}" for row in rows if row.verdict == "missed"]
+                with outcome.reporting_failure(comparison.title):
+                    rows, rounds = measure(comparison, options.rounds, rng)
+                    outcome.note(comparison.title, rows)
                     print(f"\n{table(comparison, rows, rounds)}", flush=True)
     print(f"\n{outcome.sentence()}")
     return 1 if outcome.failed else 0
 
 
 class Outcome:
-    """What the run comes to."""
+    """Which goals were missed, and what could not be measured."""
 
     def __init__(self) -> None:
         self.missed: list[str] = []
         self.failed: list[str] = []
 
+    def note(self, title: str, rows: Sequence[Row]) -> None:
+        """Remember the rows of a table that miss their goal."""
+        self.missed += [f"{title}: {row.name}" for row in rows if row.verdict == "missed"]
+
     @contextmanager
-    def noting_failure(self, what: str) -> Iterator[None]:
-        """What did not do its work is said and counted; the rest is still measured."""
+    def reporting_failure(self, what: str) -> Iterator[None]:
+        """Print and count what fails in this block, so that the rest is still measured."""
         try:
             yield
         except (CommandFailed, HomieMigrationsError) as error:
             self.failed.append(what)
-            print(f"\n{what}: not measured, it failed. {error}", file=sys.stderr, flush=True)
+            print(f"\n{what} was not measured: {error}", file=sys.stderr, flush=True)
 
     def sentence(self) -> str:
-        """The last line."""
+        """Return the last line of the output."""
         missed = f"Goals missed: {len(self.missed)}" + (f" ({'; '.join(self.missed)})." if self.missed else ".")
         return f"{missed} Not measured: {len(self.failed)}." if self.failed else missed
 
@@ -82,8 +98,16 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _checkout(text: str) -> Checkout:
+    folder = Path(text).resolve()
+    if not (folder / "benchmarks" / "__main__.py").is_file():
+        raise argparse.ArgumentTypeError(f"{folder} is not a checkout of this repository: it has no folder `benchmarks`")
+    own = folder / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    return Checkout(folder, own if own.exists() else Path(sys.executable))
+
+
 def _real_disk() -> str | None:
-    """Where the temporary folder belongs: TMPDIR if it is set, else the checkout's disk: the system's own is often memory."""
+    """Return the folder for temporary databases: on the checkout's disk, unless TMPDIR is set. The system's is often in memory."""
     if "TMPDIR" in os.environ:
         return None
     folder = Path(__file__).resolve().parent.parent / "build"

@@ -1,4 +1,4 @@
-"""Applying many small migrations, where the disk rules, and what each promise about the disk costs by itself."""
+"""Applying many small migrations, which mostly waits for the disk, and what each setting for durability costs by itself."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from benchmarks.fixtures import EARLIER_TABLE, FreshDatabases, make_pack, name_of, sql_of
 from benchmarks.measuring import Candidate, Comparison
-from benchmarks.scenes import EARLIER_TABLE, FreshDatabases, make_pack, name_of, sql_of
 from homie_migrations_core import run_migrations
 
 GOAL = 1.5
@@ -18,7 +18,7 @@ _STATEMENTS = [(version, name_of(version), sql_of(version)) for version in range
 
 
 def _plain(path: str, *, synchronous: str = "FULL", one_transaction: bool = False, files: Path | None = None) -> None:
-    """The same tables and the record that Homie always kept, without any library; from `files`, each is compiled and run."""
+    """Create the same tables and records without a library. With `files`, compile and run each migration's file."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(f"PRAGMA synchronous={synchronous}")
         connection.execute("BEGIN IMMEDIATE")

@@ -1,8 +1,8 @@
 """
-Rounds, ratios, tables. Knows nothing of what is measured.
+Rounds, ratios and tables. What is measured is left to the other modules.
 
-Seconds belong to one machine and one moment, so none of them is a goal. In each round every candidate runs once,
-in shuffled order, and is divided by the floor of that same round; the median of these ratios is the result.
+Seconds belong to one machine and one moment, so no goal is given in seconds. In each round every candidate runs once, in
+random order, and its time is divided by that of the floor in the same round; the median of these ratios is the result.
 """
 
 from __future__ import annotations
@@ -10,40 +10,40 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 
 class CommandFailed(Exception):
-    """Something that was to be measured did not do its work."""
+    """What was to be measured did not work."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One thing to measure: `run` does it once and returns the seconds it took."""
+    """One thing to measure. `run` does it once and returns the seconds it took."""
 
     name: str
     run: Callable[[], float]
     goal: float | None = None
-    """The highest ratio that is good enough; None for rows that are there for information."""
+    """The highest ratio that is good enough; None for a row that is only information."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Candidates in one table. The first is the floor; `second_floor` names another one to divide by."""
+    """Candidates in one table. Times are divided by that of the first, the floor; `second_floor` names another one."""
 
     title: str
     candidates: Sequence[Candidate]
     rounds: int
     budget: float
-    """Seconds after which no new round begins, once there were three: slow disks must not take all day."""
+    """Seconds after which no new round begins, once there were three: a slow disk must not take all day."""
     second_floor: str | None = None
     unit: str = "ms"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One candidate's result."""
+    """The result of one candidate."""
 
     name: str
     ratio: float
@@ -54,14 +54,14 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Whether the goal is met; empty without one."""
+        """Return whether the goal is met; empty without a goal."""
         if self.goal is None:
             return ""
         return "met" if self.ratio <= self.goal else "missed"
 
 
 def repeated(function: Callable[[], object], times: int) -> Callable[[], float]:
-    """What one call takes, as the mean of several: a single short one drowns in the clock's noise."""
+    """Return what measures one call as the mean of several, because a single short call is lost in the noise of the clock."""
 
     def run() -> float:
         started = time.perf_counter()
@@ -72,10 +72,10 @@ def repeated(function: Callable[[], object], times: int) -> Callable[[], float]:
     return run
 
 
-def measure(comparison: Comparison, rounds: int | None, dice: random.Random) -> tuple[list[Row], int]:
-    """Every candidate's row, and how many rounds there were. With `rounds` given, the budget does not count."""
+def measure(comparison: Comparison, rounds: int | None, rng: random.Random) -> tuple[list[Row], int]:
+    """Return a row for each candidate, and the number of rounds. If `rounds` is given, the budget does not count."""
     candidates = list(comparison.candidates)
-    assert len({candidate.name for candidate in candidates}) == len(candidates), "every row needs a name of its own"
+    assert len({candidate.name for candidate in candidates}) == len(candidates), "two rows have the same name"
     for candidate in candidates:
         candidate.run()  # caches, byte code and the page cache are warm for all of them
     taken: dict[str, list[float]] = {candidate.name: [] for candidate in candidates}
@@ -83,29 +83,32 @@ def measure(comparison: Comparison, rounds: int | None, dice: random.Random) -> 
     while done < (rounds or comparison.rounds):
         if rounds is None and done >= 3 and time.monotonic() - began > comparison.budget:
             break
-        for candidate in dice.sample(candidates, len(candidates)):
+        for candidate in rng.sample(candidates, len(candidates)):
             taken[candidate.name].append(candidate.run())
         done += 1
     floor = taken[candidates[0].name]
     second = taken[comparison.second_floor] if comparison.second_floor else None
-    return [_row(candidate, taken[candidate.name], floor, second) for candidate in candidates], done
+    return [result_row(each.name, taken[each.name], floor, second, goal=each.goal) for each in candidates], done
 
 
-def _row(candidate: Candidate, taken: list[float], floor: list[float], second: list[float] | None) -> Row:
+def result_row(
+    name: str, taken: Sequence[float], floor: Sequence[float], second: Sequence[float] | None = None, *, goal: float | None = None
+) -> Row:
+    """Return the result of what took `taken` seconds in each round, in which the floors took `floor` and `second`."""
     ratios = [one / other for one, other in zip(taken, floor, strict=True)]
     low, _, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else (ratios[0],) * 3
     return Row(
-        candidate.name,
+        name,
         statistics.median(ratios),
         (low, high),
         statistics.median(one / other for one, other in zip(taken, second, strict=True)) if second else None,
         statistics.median(taken),
-        candidate.goal,
+        goal,
     )
 
 
 def table(comparison: Comparison, rows: Sequence[Row], rounds: int) -> str:
-    """The rows as plain text."""
+    """Return the rows as plain text."""
     scale = {"ms": 1e3, "us": 1e6}[comparison.unit]
     head = ["", "x floor", "IQR", "goal", "", f"{comparison.unit} here"]
     if comparison.second_floor:
@@ -124,13 +127,15 @@ def table(comparison: Comparison, rows: Sequence[Row], rounds: int) -> str:
         if comparison.second_floor:
             cells.insert(3, f"{row.second_ratio:.2f}")
         lines.append(cells)
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    left = {0, len(head) - 2}
-    text = [f"{comparison.title} ({rounds} rounds)"]
+    return "\n".join([f"{comparison.title} ({rounds} rounds)", *aligned(lines, left={0, len(head) - 2})])
+
+
+def aligned(lines: Sequence[Sequence[str]], *, left: Collection[int]) -> Iterator[str]:
+    """Yield the lines with their cells in columns, those of the columns in `left` aligned to the left."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
         cells = [
             cell.ljust(width) if at in left else cell.rjust(width)
             for at, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
-        text.append("  " + "  ".join(cells).rstrip())
-    return "\n".join(text)
+        yield "  " + "  ".join(cells).rstrip()

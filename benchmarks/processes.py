@@ -1,4 +1,4 @@
-"""Whole processes: what `homie migrations status` costs a person, and what an application's start pays."""
+"""Whole processes: `homie migrations status`, and the start of an application with nothing to do."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from benchmarks.fixtures import make_pack, name_of
 from benchmarks.measuring import Candidate, CommandFailed, Comparison
-from benchmarks.scenes import make_pack, name_of
 from file_organizer_migrations.migration_runner import run_migrations as run_file_organizer
 from homie_migrations_core import run_migrations
 
@@ -61,29 +61,31 @@ _EVERY_PACK = _FILE_ORGANIZER.replace("file_organizer_migrations.migration_runne
 
 
 class _Programs:
-    """Small programs, run by this Python with warm byte code."""
+    """Small programs that this Python runs, with their byte code cached."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir()
-        # Byte code is to be written, whatever the caller's shell says, or every run would compile it anew.
+        # Byte code must be cached, whatever the caller's environment says, or each run would compile everything again.
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("TYPER_", "PYTHONDONTWRITE", "COV"))},
             "HOMIE_DATA_DIR": str(folder / "data"),
         }
 
     def script(self, name: str, source: str) -> list[str]:
-        """The command that runs `source` as a file."""
+        """Write `source` to a file and return the command that runs it."""
         path = self._folder / f"{name}.py"
         path.write_text(source, encoding="utf-8")
         return [sys.executable, str(path)]
 
     def timed(self, command: Sequence[str], expected: str) -> Callable[[], float]:
-        """Seconds from start to end of a process, which has said `expected` the first time it ran."""
+        """Return what measures a process from start to end. Its first run, which must print `expected`, is not measured."""
         first = subprocess.run(command, env=self._environment, cwd=self._folder, capture_output=True, text=True, check=False)
         if first.returncode != 0 or expected not in first.stdout:
-            said = (first.stderr or first.stdout).strip().splitlines()
-            raise CommandFailed(f"{' '.join(command)}: exit code {first.returncode}; {said[-1] if said else 'it said nothing'}")
+            printed = (first.stderr or first.stdout).strip().splitlines()
+            raise CommandFailed(
+                f"{' '.join(command)}: exit code {first.returncode}; {printed[-1] if printed else 'it printed nothing'}"
+            )
 
         def run() -> float:
             started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What comparing a database with its migrations costs: beside reading its schema, and beside running them without a library."""
+"""Comparing a database with its migrations: beside reading its schema, and beside running them without a library."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from benchmarks.fixtures import EARLIER_TABLE, make_pack
 from benchmarks.measuring import Candidate, CommandFailed, Comparison, repeated
-from benchmarks.scenes import EARLIER_TABLE, make_pack
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.inspection.replay import replay
 from homie_migrations_core.packs.reading import read_pack
@@ -21,7 +21,7 @@ TABLES, REPLAYED = 100, 500
 
 
 def _make_pack(folder: Path, *, columns: bool) -> MigrationPack:
-    """Twice as many migrations as tables: each table is made by one, and gets an index, or one more column too, by another."""
+    """Write a pack in which one migration creates each table and another adds an index, and with `columns` a column too."""
     folder.mkdir()
     for number in range(1, TABLES + 1):
         table = (
@@ -38,7 +38,7 @@ def _make_pack(folder: Path, *, columns: bool) -> MigrationPack:
 
 
 def _read_once(path: Path) -> None:
-    """The least that anybody needs who wants to know what is in the file."""
+    """Read a schema in the cheapest possible way."""
     with closing(sqlite3.connect(path)) as connection:
         found = connection.execute("SELECT * FROM sqlite_master").fetchall()
         for kind, name, *_ in found:
@@ -46,8 +46,8 @@ def _read_once(path: Path) -> None:
                 connection.execute(f'PRAGMA table_xinfo("{name}")').fetchall()
 
 
-def _forget() -> None:
-    """What an earlier call in this process left in memory is not there for the next."""
+def _clear_caches() -> None:
+    """Clear the caches that earlier calls in this process have filled."""
     for cache in (sql_tokens.tokenize, schema_objects.object_of, sql_tokens.column_text):
         cache.cache_clear()
 
@@ -88,7 +88,7 @@ def _validating(folder: Path, title: str, *, columns: bool = False, goal: float 
                 connection.executescript(script)
 
     def first() -> float:
-        _forget()
+        _clear_caches()
         fresh = MigrationRunner(path, [pack])
         started = time.perf_counter()
         _validate(fresh)
@@ -109,7 +109,7 @@ def _validating(folder: Path, title: str, *, columns: bool = False, goal: float 
 
 def _timed(function: Callable[[], int]) -> Callable[[], float]:
     def run() -> float:
-        _forget()
+        _clear_caches()
         started = time.perf_counter()
         made = function()
         seconds = time.perf_counter() - started
@@ -121,7 +121,7 @@ def _timed(function: Callable[[], int]) -> Callable[[], float]:
 
 
 def _plain(migrations) -> int:
-    """What a replay does, without any library: files compiled and run, each with its record, in memory."""
+    """Do what a replay does without a library: compile and run the files and write the records, in memory."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.execute(EARLIER_TABLE)
         for each in migrations:

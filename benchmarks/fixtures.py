@@ -1,4 +1,4 @@
-"""The folders and databases that the measurements work on, and what is checked after each."""
+"""The packs and databases that the benchmarks use, and the check that a measured run has done its work."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ EARLIER_TABLE = """CREATE TABLE schema_migrations (
 
 
 def name_of(version: int) -> str:
-    """A migration's name."""
+    """Return the name of a migration."""
     return f"{version:03}_items_{version}"
 
 
 def sql_of(version: int) -> str:
-    """A migration's one statement."""
+    """Return the only statement of a migration."""
     return f"CREATE TABLE items_{version} (id INTEGER PRIMARY KEY, text TEXT)"
 
 
 def make_pack(folder: Path, migrations: int) -> MigrationPack:
-    """A folder pack in which each migration creates one table."""
+    """Write a folder pack in which each migration creates one table."""
     folder.mkdir()
     for version in range(1, migrations + 1):
         source = _MIGRATION.format(version=version, sql=sql_of(version))
@@ -58,7 +58,7 @@ def make_pack(folder: Path, migrations: int) -> MigrationPack:
 
 
 class FreshDatabases:
-    """Times work on databases that were not there before, on the disk that the temporary folder is on."""
+    """Measures work on a new database each time, on the disk of the temporary folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._made = folder, 0
@@ -67,7 +67,11 @@ class FreshDatabases:
     def timed(
         self, work: Callable[[str], object], *, journal_mode: str = "delete", holds_a_table: bool = True, records: int | None = None
     ) -> Callable[[], float]:
-        """Seconds of `work(path)` alone; the database it gets is made before and deleted after, `records` are counted."""
+        """
+        Return what measures `work(path)`, without creating and deleting its database.
+
+        With `records`, the database must hold that many of them afterwards.
+        """
 
         def run() -> float:
             self._made += 1
@@ -82,7 +86,7 @@ class FreshDatabases:
                         connection.execute("CREATE INDEX notes_by_text ON notes (text)")
                         connection.execute("INSERT INTO notes (text) VALUES ('kept')")
             if hasattr(os, "sync"):
-                os.sync()  # or this one waits for what the one before left to write
+                os.sync()  # otherwise this run waits for what the one before left to write
             gc.collect()
             started = time.perf_counter()
             work(path)
@@ -96,6 +100,6 @@ class FreshDatabases:
 
 
 def count_records(path: str) -> int:
-    """How many migrations the database says are applied."""
+    """Return how many migrations are recorded in the database."""
     with closing(sqlite3.connect(path)) as connection:
         return int(connection.execute("SELECT count(*) FROM schema_migrations").fetchone()[0])

@@ -1,4 +1,4 @@
-"""A large database: what its snapshot and a rehearsal on it cost beside SQLite's own backup call, and how much memory."""
+"""A snapshot of a large database and a rehearsal on it: their time beside SQLite's own backup call, and their memory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
 def _large(path: Path) -> None:
-    """A database of about so many megabytes, a row of which is about a kilobyte."""
+    """Create a database of about MEGABYTES, with rows of about a kilobyte."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous=OFF")
         connection.executescript(
@@ -111,4 +111,4 @@ def comparisons(folder: Path) -> Iterator[Comparison]:
         run = [sys.executable, "-c", _REHEARSED.format(call=call), str(large), str(migrations)]
         used = int(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
         verdict = "met" if used <= MEMORY_GOAL_MB else "missed"
-        print(f"\nGreatest memory of a process that calls {call}: {used} MB, goal <= {MEMORY_GOAL_MB} MB, {verdict}", flush=True)
+        print(f"\nPeak memory of a process that calls {call}: {used} MB, goal <= {MEMORY_GOAL_MB} MB, {verdict}", flush=True)
