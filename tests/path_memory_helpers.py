@@ -69,8 +69,10 @@ async def until(condition: Callable[[], object], *tasks: asyncio.Task) -> None:
 
 
 START_WHEN_TOLD = """
-import asyncio, sys
+import asyncio, signal, sys
 from file_organizer_migrations import PathMemoryManager
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background, it is ignored
 
 async def main():
     print("ready", flush=True)

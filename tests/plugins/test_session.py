@@ -333,7 +333,10 @@ def test_ctrl_c_while_a_program_starts_undoes_the_run_before_the_program_ends(
         while not marker.exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=60)
+        try:
+            _, error = process.communicate(timeout=60)
+        finally:
+            process.kill()  # or a failure would wait for it for ever
     assert "KeyboardInterrupt" in error
     assert fingerprint(data) == before
 
