@@ -27,6 +27,27 @@ def test_only_some_of_them_can_be_chosen(three, database):
     assert refs(MigrationRunner(database, only=["mail", "news"]).apply()) == ["mail:001_a"]
 
 
+def test_status_shows_the_chosen_packs_and_their_state_as_that_of_the_database(three, database):
+    three.pack("broken", {"helpers.py": ""}, database="app.db")
+    MigrationRunner(database, only=["news"]).apply()
+    run_sql(database, "INSERT INTO schema_migrations (version, migration_name, pack) VALUES (1, '001_x', 'orphan')")
+    news = MigrationRunner(database, only=["news"]).status()
+    assert ([*news.packs], news.state, refs(news.records)) == (["news"], "up_to_date", ["news:001_a"])
+    mail = MigrationRunner(database, only=["mail"]).status()
+    assert ([*mail.packs], mail.state, mail.records) == (["mail"], "pending", ())
+    both = MigrationRunner(database, only=["mail", "news"]).status()
+    assert ([*both.packs], both.state) == (["mail", "news"], "pending")
+    assert [*MigrationRunner(database).status().packs] == ["broken", "mail", "news", "orphan"]
+
+
+def test_status_of_a_chosen_pack_says_that_a_pack_it_requires_is_broken(three, database):
+    three.pack("broken", {"helpers.py": ""}, database="app.db")
+    three.pack("needs", {"001_a.py": creates(1, "needs", requires=("broken:1",))}, database="app.db")
+    status = MigrationRunner(database, only=["needs"]).status()
+    assert [*status.packs] == ["needs"]
+    assert "needs:001_a requires broken:1" in status.packs["needs"].reason
+
+
 @pytest.mark.parametrize("name", ["nobody", "other"])
 def test_a_chosen_pack_that_is_not_there_for_this_database_is_unknown(three, database, name):
     for call in ("status", "plan", "apply"):
