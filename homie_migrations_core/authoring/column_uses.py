@@ -15,7 +15,8 @@ from typing import Literal, NamedTuple
 
 from homie_migrations_core.sqlite.names import fold
 
-_NAME = r'(?:"(?:[^"]|"")+"|`[^`]+`|\[[^\]]+\]|[A-Za-z_]\w*)'
+# Each piece is taken whole, or a literal of a million characters would be tried from each of them.
+_NAME = r'(?:"(?:[^"]|"")++"|`[^`]++`|\[[^\]]++\]|(?<!\w)[A-Za-z_]\w*+)'
 _COLUMN = rf"(?:{_NAME}\s*\.\s*)?(?P<column>{_NAME})"
 _READ_JSON = "array_length|each|error_position|extract|insert|patch|remove|replace|set|tree|type|valid"
 _JSON_FUNCTION = re.compile(
