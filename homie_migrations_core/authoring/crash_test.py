@@ -157,7 +157,7 @@ class CrashTest:
         try:
             writer.begin()
             for statement in _BEGINNING:
-                writer.connection.speak(statement)
+                writer.connection.execute_unguarded(statement)
             writer.commit()
         finally:
             writer.close()

@@ -84,7 +84,7 @@ class Watch:
         self.written = set(connection.touched.written)
         for statement, count in self._statements.values():
             try:
-                plan = connection.speak(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+                plan = connection.execute_unguarded(f"EXPLAIN QUERY PLAN {statement}").fetchall()
             except Exception as error:
                 if not is_database_error(error):
                     raise
@@ -147,7 +147,7 @@ def _meant(statement: str, before: Schema) -> SchemaObject | None:
         for _ in range(2):
             try:
                 known = read_schema(connection)
-                connection.speak(statement)
+                connection.execute_unguarded(statement)
             except Exception as error:
                 if not is_database_error(error):
                     raise
@@ -155,7 +155,7 @@ def _meant(statement: str, before: Schema) -> SchemaObject | None:
                 table = before.get(("table", fold(missing[1]))) if missing else None
                 if table is None:
                     return None
-                connection.speak(table.sql)
+                connection.execute_unguarded(table.sql)
                 continue
             made = read_schema(connection)
             return next((each for key, each in made.items() if key not in known), None)

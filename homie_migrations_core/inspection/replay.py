@@ -154,16 +154,16 @@ class _ReplayDatabase:
         connection, pack = self.connection, self._packs.get(migration.pack)
         reasons = read_acceptances(migration, ACCEPTABLE_CODES).reasons
         before = find_problems(connection) if reasons else None
-        connection.speak("BEGIN")
+        connection.execute_unguarded("BEGIN")
         record_applied(connection, migration, pack.distribution_version if pack else None)
         why = _run(connection, migration, pack.package if pack else None, self._stop)
         if self._stop.asked():  # the author's code may have caught the exception that told it to stop
             raise Stopped
         if why is not None:
             if connection.in_transaction:
-                connection.speak("ROLLBACK")
+                connection.execute_unguarded("ROLLBACK")
             return why
-        connection.speak("COMMIT")
+        connection.execute_unguarded("COMMIT")
         self._note_owner(migration.pack)
         if before is not None:
             new = find_problems(connection).beyond(before).listed()
@@ -179,10 +179,10 @@ class _ReplayDatabase:
         touched = self.connection.touched
         select = "SELECT rowid, type, name, sql FROM main.sqlite_master WHERE sql IS NOT NULL"
         if touched.altered or touched.dropped:
-            rows = self.connection.speak(select).fetchall()
+            rows = self.connection.execute_unguarded(select).fetchall()
             before, self._sql, self._newest = self._sql, {}, 0
         elif touched.created:  # then there are only new rows, and reading only those keeps many small steps cheap
-            rows = self.connection.speak(f"{select} AND rowid > {self._newest}").fetchall()
+            rows = self.connection.execute_unguarded(f"{select} AND rowid > {self._newest}").fetchall()
             before = {}
         else:
             return

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from homie_migrations_core.sqlite.authorizer import NOT_TRACKING
 from homie_migrations_core.sqlite.guarded_transaction import GuardedTransaction, Refused, line_in
 from homie_migrations_core.sqlite.names import TRACKING_TABLE
+
+T = TypeVar("T")
 
 _BUILT_IN_COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
 
@@ -154,11 +156,11 @@ class GuardedConnection(GuardedTransaction):
         return before
 
     def set_trace_callback(self, callback: Any, /) -> None:
-        super().set_trace_callback(callback and self._heard(callback))
+        super().set_trace_callback(callback and self._keeping_ctrl_c(callback))
 
     def create_function(self, name: str, narg: int, func: Any, **kwargs: Any) -> None:
         self._note_function(name, narg)
-        super().create_function(name, narg, func and self._heard(func), **kwargs)
+        super().create_function(name, narg, func and self._keeping_ctrl_c(func), **kwargs)
         self._leftovers.undo.append(lambda: self._forget_function(name, narg))
 
     def create_aggregate(self, name: str, n_arg: int, aggregate_class: Any) -> None:
@@ -174,8 +176,23 @@ class GuardedConnection(GuardedTransaction):
     def create_collation(self, name: str, callback: Any, /) -> None:
         if name.upper() in _BUILT_IN_COLLATIONS:
             self._leftovers.beyond_undo.append(f"the collation {name}, which SQLite has itself")
-        super().create_collation(name, callback and self._heard(callback))
+        super().create_collation(name, callback and self._keeping_ctrl_c(callback))
         self._leftovers.undo.append(lambda: sqlite3.Connection.create_collation(self, name, None))
+
+    def _keeping_ctrl_c(self, callback: Callable[..., T]) -> Callable[..., T]:
+        """Return `callback` with its Ctrl-C kept: sqlite3 swallows whatever its callbacks raise."""
+
+        def called(*args: Any) -> T:
+            try:
+                return callback(*args)
+            except Exception:
+                raise
+            except BaseException as error:
+                self._swallowed = error
+                sqlite3.Connection.interrupt(self)  # nothing else makes a collation or a trace end the statement
+                raise
+
+        return called
 
     def _forget_function(self, name: str, arguments: int) -> None:
         # Of the three calls that make functions only this one can take them back, of whichever kind.
@@ -184,7 +201,7 @@ class GuardedConnection(GuardedTransaction):
     def _note_function(self, name: str, arguments: int) -> None:
         listed = "SELECT 1 FROM pragma_function_list WHERE builtin AND name = lower(?) AND narg IN (?, -1)"
         try:
-            built_in = self.speak(listed, (name, arguments))
+            built_in = self.execute_unguarded(listed, (name, arguments))
         except sqlite3.OperationalError:  # before 3.30 SQLite does not say which functions it has
             return
         built_in.row_factory = None  # the author's may not like this row
@@ -231,4 +248,4 @@ def _until_ended(guard: GuardedConnection, rows: Any) -> Iterator[Any]:
 
 def runner_execute(connection: sqlite3.Connection) -> Callable[..., sqlite3.Cursor]:
     """Return what executes the runner's own statements on a connection, past the guard if it has one."""
-    return connection.speak if isinstance(connection, GuardedConnection) else connection.execute
+    return connection.execute_unguarded if isinstance(connection, GuardedConnection) else connection.execute

@@ -58,7 +58,7 @@ class GuardedTransaction(sqlite3.Connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._on = self._speaking = self._outer_is_open = False
+        self._on = self._is_runner = self._outer_is_open = False
         self._calls = 0
         self._timeout_ms = round(1_000 * (args[1] if len(args) > 1 else kwargs.get("timeout", 5.0)))
         self._stop = StopRequest()
@@ -97,9 +97,9 @@ class GuardedTransaction(sqlite3.Connection):
         """
         self._forget_step()
         self._file, self._stop = file, stop
-        self.speak(f"SAVEPOINT {OUTER_SAVEPOINT}")
+        self.execute_unguarded(f"SAVEPOINT {OUTER_SAVEPOINT}")
         self._outer_is_open = True
-        self.speak(f"SAVEPOINT {INNER_SAVEPOINT}")
+        self.execute_unguarded(f"SAVEPOINT {INNER_SAVEPOINT}")
         _armed.add(self)
         super().set_progress_handler(self._look_up, _OPS_BETWEEN_LOOKS)
         super().set_authorizer(self._authorize)
@@ -115,7 +115,7 @@ class GuardedTransaction(sqlite3.Connection):
             sqlite3.Error: It is another one, or there is none.
         """
         self._silence()
-        self.speak(f"RELEASE {OUTER_SAVEPOINT}")
+        self.execute_unguarded(f"RELEASE {OUTER_SAVEPOINT}")
         self._outer_is_open = False
 
     def abandon(self) -> None:
@@ -136,17 +136,17 @@ class GuardedTransaction(sqlite3.Connection):
         for category, before in reversed(self._leftovers.limits):
             super().setlimit(category, before)
         if "busy_timeout" in self._authorizer.pragmas:  # the runner waits in slices of its own
-            self.speak(f"PRAGMA busy_timeout={self._timeout_ms}")
+            self.execute_unguarded(f"PRAGMA busy_timeout={self._timeout_ms}")
 
     # --- for the runner -----------------------------------------------------------------------------
 
-    def speak(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
-        """Execute the runner's own statement, past the guard."""
-        before, self._speaking = self._speaking, True
+    def execute_unguarded(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
+        """Execute a statement of the runner's own, past the guard."""
+        before, self._is_runner = self._is_runner, True
         try:
             return sqlite3.Connection.execute(self, sql, parameters)
         finally:
-            self._speaking = before
+            self._is_runner = before
 
     @property
     def in_transaction(self) -> bool:
@@ -174,7 +174,7 @@ class GuardedTransaction(sqlite3.Connection):
             return False
         if self._outer_is_open:
             try:
-                self.speak(f"ROLLBACK TO {OUTER_SAVEPOINT}")
+                self.execute_unguarded(f"ROLLBACK TO {OUTER_SAVEPOINT}")
             except sqlite3.Error:
                 return False
         return True
@@ -193,14 +193,14 @@ class GuardedTransaction(sqlite3.Connection):
             return []
         beyond_undo = self._leftovers.take_away()
         if self._authorizer.pragmas:
-            reset_pragmas(self.speak, self._authorizer.pragmas - {"busy_timeout"})
-        drop_temporary(self.speak)
+            reset_pragmas(self.execute_unguarded, self._authorizer.pragmas - {"busy_timeout"})
+        drop_temporary(self.execute_unguarded)
         return beyond_undo
 
     # --- what SQLite asks -----------------------------------------------------------------------------
 
     def _authorize(self, action: int, a: str | None, b: str | None, database: str | None, _trigger: str | None) -> int:
-        if self._speaking:
+        if self._is_runner:
             return sqlite3.SQLITE_OK
         if not self._open_transaction:
             self._end(_ENDED)
@@ -229,7 +229,7 @@ class GuardedTransaction(sqlite3.Connection):
 
     def _call(self, function: Callable[..., T], *args: Any) -> T:
         self._calls += 1
-        if not self._on or self._speaking:
+        if not self._on or self._is_runner:
             return function(*args)
         self._allow()
         self.refusal, self._authorizer.wrote, self._commit_seen = None, False, False
@@ -284,40 +284,25 @@ class GuardedTransaction(sqlite3.Connection):
         if swallowed is not None:
             raise swallowed from error
 
-    def _heard(self, callback: Callable[..., T]) -> Callable[..., T]:
-        """Return `callback` with its Ctrl-C kept: sqlite3 swallows whatever its callbacks raise."""
-
-        def called(*args: Any) -> T:
-            try:
-                return callback(*args)
-            except Exception:
-                raise
-            except BaseException as error:
-                self._swallowed = error
-                sqlite3.Connection.interrupt(self)  # nothing else makes a collation or a trace end the statement
-                raise
-
-        return called
-
     def _commit_point(self) -> None:
-        self.speak(f"RELEASE {INNER_SAVEPOINT}")
-        self.speak(f"SAVEPOINT {INNER_SAVEPOINT}")
+        self.execute_unguarded(f"RELEASE {INNER_SAVEPOINT}")
+        self.execute_unguarded(f"SAVEPOINT {INNER_SAVEPOINT}")
         self.rolled_back_last = False
 
     def _back_to_commit_point(self) -> None:
         self._allow()
-        self.speak(f"ROLLBACK TO {INNER_SAVEPOINT}")
+        self.execute_unguarded(f"ROLLBACK TO {INNER_SAVEPOINT}")
 
 
 def _without_repeats(connection: GuardedTransaction, heard: Callable[[str], object]) -> Callable[[str], None]:
     """Return what hears each of the author's statements once: SQLite tells of it again for each trigger that it fires."""
-    triggers = connection.speak("SELECT 1 FROM main.sqlite_master WHERE type = 'trigger'").fetchone() is not None
+    triggers = connection.execute_unguarded("SELECT 1 FROM main.sqlite_master WHERE type = 'trigger'").fetchone() is not None
     last: tuple[int, str] | None = None
 
     def hear(sql: str) -> None:
         nonlocal last
         fires = triggers or any(kind == "trigger" for kind, _ in connection.touched.created)
-        if not connection._speaking and not (fires and (connection._calls, sql) == last):
+        if not connection._is_runner and not (fires and (connection._calls, sql) == last):
             last = connection._calls, sql
             heard(sql)
 

@@ -118,10 +118,10 @@ class _Key(NamedTuple):
 
 def find_problems(connection: sqlite3.Connection, touched: Touched | None = None) -> Problems:
     """Find everything that does not hold; with `touched`, only what a step could have broken."""
-    speak = runner_execute(connection)
+    execute = runner_execute(connection)
 
     def query(sql: str) -> list[tuple[object, ...]]:
-        return list(speak(sql).fetchall())
+        return list(execute(sql).fetchall())
 
     found = Problems()
     everything = touched is None or bool(touched.dropped) or touched.altered
@@ -324,7 +324,7 @@ def only_the_application_knows(error: sqlite3.Error) -> bool:
 
 def helpers_of_tables(connection: GuardedConnection) -> set[tuple[str, str, str]]:
     """Return kind, name and table of every index and trigger that has a definition of its own."""
-    rows = connection.speak(
+    rows = connection.execute_unguarded(
         "SELECT type, name, tbl_name FROM main.sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
     )
     return {(str(kind), str(name), str(table)) for kind, name, table in rows.fetchall()}
@@ -335,7 +335,9 @@ def lost_helpers(connection: GuardedConnection, before: set[tuple[str, str, str]
     if not any(kind == "table" for kind, _ in touched.dropped):
         return []
     after = {(kind, name) for kind, name, _ in helpers_of_tables(connection)}
-    tables = {str(name).lower() for (name,) in connection.speak("SELECT name FROM main.sqlite_master WHERE type = 'table'")}
+    tables = {
+        str(name).lower() for (name,) in connection.execute_unguarded("SELECT name FROM main.sqlite_master WHERE type = 'table'")
+    }
     return [
         f"the {kind} {name} on {table}"
         for kind, name, table in sorted(before)

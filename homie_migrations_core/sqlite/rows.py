@@ -16,11 +16,11 @@ _OPS_BETWEEN_LOOKS = 10_000
 
 def tables_of(connection: sqlite3.Connection) -> list[str]:
     """Return the tables that hold an application's rows: no shadow tables, and not the tracking table."""
-    speak = runner_execute(connection)
+    execute = runner_execute(connection)
     try:
-        found = speak("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual')").fetchall()
+        found = execute("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual')").fetchall()
     except sqlite3.OperationalError:  # a SQLite before 3.37
-        found = speak("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall()
+        found = execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall()
     names = sorted(str(name) for (name,) in found)
     return [name for name in names if not name.lower().startswith(("sqlite_", "_litestream_")) and name.lower() != TRACKING_TABLE]
 
@@ -34,11 +34,11 @@ def count_rows(connection: sqlite3.Connection, tables: Iterable[str], stop: Stop
     """
     if stop is not None:
         connection.set_progress_handler(lambda: 1 if stop.asked() else 0, _OPS_BETWEEN_LOOKS)
-    speak = runner_execute(connection)
+    execute = runner_execute(connection)
     counts = {}
     for table in tables:
         try:
-            counts[table] = int(speak(f"SELECT count(*) FROM main.{quoted(table)}").fetchone()[0])
+            counts[table] = int(execute(f"SELECT count(*) FROM main.{quoted(table)}").fetchone()[0])
         except sqlite3.OperationalError as error:
             if stop is not None and stop.asked():
                 raise Stopped from error

@@ -55,8 +55,8 @@ def read_records_and_schema(connection: sqlite3.Connection) -> tuple[Tracking, d
 
 
 def _rows(connection: sqlite3.Connection, sql: str) -> list[tuple[str, str, str, str]]:
-    speak = runner_execute(connection)
-    cursor = speak(sql)
+    execute = runner_execute(connection)
+    cursor = execute(sql)
     cursor.row_factory = None
     return cursor.fetchall()
 

@@ -107,9 +107,9 @@ def run_guarded(path: str, file: str, function: Callable[[sqlite3.Connection], o
     """
     connection = sqlite3.connect(path, isolation_level=None, cached_statements=0, factory=GuardedConnection)
     try:
-        connection.speak("PRAGMA foreign_keys=OFF")
-        connection.speak("PRAGMA synchronous=OFF")
-        connection.speak("BEGIN IMMEDIATE")
+        connection.execute_unguarded("PRAGMA foreign_keys=OFF")
+        connection.execute_unguarded("PRAGMA synchronous=OFF")
+        connection.execute_unguarded("BEGIN IMMEDIATE")
         connection.arm(file, stop)
         try:
             with no_child_returns():
@@ -121,7 +121,7 @@ def run_guarded(path: str, file: str, function: Callable[[sqlite3.Connection], o
         if connection.ended is not None:
             raise Refused(connection.ended)
         connection.disarm()
-        connection.speak("COMMIT")
+        connection.execute_unguarded("COMMIT")
     finally:
         connection.abandon()
         connection.close()
@@ -130,5 +130,5 @@ def run_guarded(path: str, file: str, function: Callable[[sqlite3.Connection], o
 def memory_database() -> GuardedConnection:
     """Return an empty database in memory, guarded as a file would be. Foreign keys are not enforced, as in a run."""
     connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=0, factory=GuardedConnection)
-    connection.speak("PRAGMA foreign_keys=OFF")
+    connection.execute_unguarded("PRAGMA foreign_keys=OFF")
     return connection

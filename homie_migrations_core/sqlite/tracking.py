@@ -110,33 +110,33 @@ def make_current(connection: GuardedConnection, shape: Shape, owner: str | None)
     mentions it and fails when one of them is broken.
     """
     if shape == "none":
-        connection.speak(create_sql(owner))
+        connection.execute_unguarded(create_sql(owner))
     elif shape == "earlier":
-        kept = connection.speak(f"SELECT {', '.join(EARLIER_COLUMNS)} FROM main.{TRACKING_TABLE}").fetchall()
-        extras = connection.speak(
+        kept = connection.execute_unguarded(f"SELECT {', '.join(EARLIER_COLUMNS)} FROM main.{TRACKING_TABLE}").fetchall()
+        extras = connection.execute_unguarded(
             "SELECT sql FROM main.sqlite_master WHERE lower(tbl_name) = ? AND type IN ('index', 'trigger') AND sql IS NOT NULL",
             (TRACKING_TABLE,),
         ).fetchall()
-        connection.speak(f"DROP TABLE main.{TRACKING_TABLE}")
-        connection.speak(create_sql(owner))
+        connection.execute_unguarded(f"DROP TABLE main.{TRACKING_TABLE}")
+        connection.execute_unguarded(create_sql(owner))
         for version, applied_at, name in kept:
-            connection.speak(
+            connection.execute_unguarded(
                 f"INSERT INTO main.{TRACKING_TABLE} (version, applied_at, migration_name, pack) VALUES (?, ?, ?, ?)",
                 (version, applied_at, name, owner),
             )
         for (sql,) in extras:
-            connection.speak(sql)
+            connection.execute_unguarded(sql)
 
 
 def record_applied(connection: GuardedConnection, migration: Migration, pack_version: str | None) -> None:
     """Record that a migration is applied."""
-    connection.speak(_INSERT, (migration.version, migration.name, migration.pack, migration.checksum, pack_version))
+    connection.execute_unguarded(_INSERT, (migration.version, migration.name, migration.pack, migration.checksum, pack_version))
 
 
 def record_duration(connection: GuardedConnection, migration: Migration, duration_ms: int) -> bool:
     """Add to a record how long its migration took. Return False if there is no such record."""
     return (
-        connection.speak(
+        connection.execute_unguarded(
             f"UPDATE main.{TRACKING_TABLE} SET duration_ms = ? WHERE pack = ? AND version = ? AND migration_name = ?",
             (duration_ms, migration.pack, migration.version, migration.name),
         ).rowcount
@@ -152,14 +152,14 @@ def record_rolled_back(connection: GuardedConnection, migration: Migration) -> b
 def accept(connection: GuardedConnection, record: Record) -> None:
     """Give a record, if it is there, the checksum of `record`."""
     sql = f"UPDATE main.{TRACKING_TABLE} SET checksum = ? WHERE pack = ? AND version = ?"
-    connection.speak(sql, (record.checksum, record.pack, record.version))
+    connection.execute_unguarded(sql, (record.checksum, record.pack, record.version))
 
 
 def remove(connection: GuardedConnection, record: Record) -> bool:
     """Remove a record. Return False if there was none, or a trigger brought it back."""
     which = f"FROM main.{TRACKING_TABLE} WHERE pack = ? AND version = ?"
-    gone = connection.speak(f"DELETE {which}", (record.pack, record.version)).rowcount == 1
-    return gone and connection.speak(f"SELECT 1 {which}", (record.pack, record.version)).fetchone() is None
+    gone = connection.execute_unguarded(f"DELETE {which}", (record.pack, record.version)).rowcount == 1
+    return gone and connection.execute_unguarded(f"SELECT 1 {which}", (record.pack, record.version)).fetchone() is None
 
 
 def is_recorded(connection: sqlite3.Connection, migration: Migration) -> bool:

@@ -74,21 +74,21 @@ class Writer:
             self._version = None
             self._file = self._file or file_identity(self.path)  # before it is opened: what is opened after it is this, or another
             self._connection = self._open()
-        speak = self._connection.speak
+        execute = self._connection.execute_unguarded
         if self._version is None:
-            speak("PRAGMA foreign_keys=OFF")  # before BEGIN, or it does nothing: a rebuild must not cascade
+            execute("PRAGMA foreign_keys=OFF")  # before BEGIN, or it does nothing: a rebuild must not cascade
             if self._scratch:
-                speak("PRAGMA synchronous=OFF")
+                execute("PRAGMA synchronous=OFF")
             else:
-                speak("PRAGMA synchronous=EXTRA")
-                speak("PRAGMA fullfsync=ON")
-        speak("BEGIN IMMEDIATE")
+                execute("PRAGMA synchronous=EXTRA")
+                execute("PRAGMA fullfsync=ON")
+        execute("BEGIN IMMEDIATE")
         if self._file is None:  # a new file, which SQLite has made by now
             self._file = file_identity(self.path)
-        version = speak("PRAGMA data_version").fetchone()[0]
+        version = execute("PRAGMA data_version").fetchone()[0]
         self._changed, self._version = version != self._version, version
-        if speak("PRAGMA journal_mode").fetchone()[0] == "delete":
-            speak(f"PRAGMA journal_mode={'PERSIST' if self._scratch else 'TRUNCATE'}")  # only for this connection
+        if execute("PRAGMA journal_mode").fetchone()[0] == "delete":
+            execute(f"PRAGMA journal_mode={'PERSIST' if self._scratch else 'TRUNCATE'}")  # only for this connection
             self._put_back_delete = not self._scratch
 
     def _open(self) -> GuardedConnection:
@@ -128,7 +128,7 @@ class Writer:
         deadline, told = time.monotonic() + self._lock_timeout, False
         while True:
             try:
-                self.connection.speak("COMMIT")
+                self.connection.execute_unguarded("COMMIT")
                 break
             except sqlite3.Error as error:
                 if not (is_busy(error) and self.connection.in_transaction):
@@ -151,7 +151,7 @@ class Writer:
         if self._connection is not None:
             self._connection.abandon()
             if self._connection.in_transaction:
-                self._connection.speak("ROLLBACK")
+                self._connection.execute_unguarded("ROLLBACK")
 
     def is_replaced(self) -> bool:
         """
@@ -175,11 +175,11 @@ class Writer:
         try:
             if self._connection is None and self._put_back_delete:  # it was closed, and its journal left empty
                 self._connection = self._open()
-                self._connection.speak("PRAGMA journal_mode=TRUNCATE")
+                self._connection.execute_unguarded("PRAGMA journal_mode=TRUNCATE")
             if self._connection is not None:
                 self.rollback()
                 if self._put_back_delete:
-                    self._connection.speak("PRAGMA journal_mode=DELETE")  # removes the empty journal
+                    self._connection.execute_unguarded("PRAGMA journal_mode=DELETE")  # removes the empty journal
         except sqlite3.Error:
             pass  # somebody else is at work; an empty journal means nothing to SQLite, and its next writer removes it
         finally:

@@ -142,14 +142,14 @@ def _apply(
             os.write(acknowledge, b".")
 
     if journal_mode is not None:
-        speak = GuardedConnection.speak
+        execute = GuardedConnection.execute_unguarded
 
-        def speak_in_that_mode(self: GuardedConnection, sql: str, parameters: object = ()) -> object:
+        def execute_in_that_mode(self: GuardedConnection, sql: str, parameters: object = ()) -> object:
             if sql.startswith("PRAGMA synchronous"):  # a new connection, before its first transaction
-                speak(self, f"PRAGMA journal_mode={journal_mode}")
-            return speak(self, sql, parameters)
+                execute(self, f"PRAGMA journal_mode={journal_mode}")
+            return execute(self, sql, parameters)
 
-        GuardedConnection.speak = speak_in_that_mode  # type: ignore[assignment,method-assign]
+        GuardedConnection.execute_unguarded = execute_in_that_mode  # type: ignore[assignment,method-assign]
     interference = Interference(**fault) if fault else None
     if interference is not None:
         interference.begin()

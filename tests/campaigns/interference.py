@@ -36,12 +36,12 @@ class Interference:
 
         copying.PAGES_A_STEP = 10
         moment = self._moment
-        speak, connect = GuardedConnection.speak, sqlite3.connect
+        execute, connect = GuardedConnection.execute_unguarded, sqlite3.connect
 
-        def counted_speak(connection: GuardedConnection, sql: str, parameters: Any = ()) -> Any:
+        def counted_execute(connection: GuardedConnection, sql: str, parameters: Any = ()) -> Any:
             if "_homie_since_commit" in sql:
-                return speak(connection, sql, parameters)
-            return moment(sql, _broken_disk, lambda: speak(connection, sql, parameters))
+                return execute(connection, sql, parameters)
+            return moment(sql, _broken_disk, lambda: execute(connection, sql, parameters))
 
         class Counted(sqlite3.Connection):
             def execute(self, sql: str, *arguments: Any) -> Any:
@@ -56,7 +56,7 @@ class Interference:
         def counted_connect(*arguments: Any, factory: Any = Counted, **options: Any) -> Any:
             return moment("connect", _not_there, lambda: connect(*arguments, factory=factory, **options))
 
-        GuardedConnection.speak = counted_speak  # type: ignore[assignment,method-assign]
+        GuardedConnection.execute_unguarded = counted_execute  # type: ignore[assignment,method-assign]
         sqlite3.connect = counted_connect
         for name in CALLS:
             setattr(os, name, self._counted_call(name, getattr(os, name)))

@@ -284,12 +284,12 @@ def main(path: str, pack: str, said: str, setting: str) -> None:
             os.write(acknowledgements, b".")
 
     if "careless" in setting:
-        speak = GuardedConnection.speak
+        execute = GuardedConnection.execute_unguarded
 
         def careless(self: GuardedConnection, sql: str, parameters: object = ()) -> object:
-            return speak(self, sql.replace("synchronous=EXTRA", "synchronous=OFF"), parameters)
+            return execute(self, sql.replace("synchronous=EXTRA", "synchronous=OFF"), parameters)
 
-        GuardedConnection.speak = careless  # type: ignore[assignment,method-assign]
+        GuardedConnection.execute_unguarded = careless  # type: ignore[assignment,method-assign]
     application = None
     if "in use" in setting:
         application = sqlite3.connect(path, isolation_level=None)

@@ -450,16 +450,16 @@ def test_a_ctrl_c_right_after_a_commit_loses_neither_the_step_nor_its_snapshot(
 
 def count_of_statements(path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch, fail_at: int = 0) -> int:
     """How many statements the runner itself executes; the one at `fail_at` raises."""
-    speak, spoken = GuardedConnection.speak, []
+    execute, spoken = GuardedConnection.execute_unguarded, []
 
     def faulty(self: GuardedConnection, sql: str, parameters: object = ()) -> sqlite3.Cursor:
         spoken.append(sql)
         if len(spoken) == fail_at:
             raise sqlite3.OperationalError("disk I/O error")
-        return speak(self, sql, parameters)
+        return execute(self, sql, parameters)
 
     with monkeypatch.context() as patch:
-        patch.setattr(GuardedConnection, "speak", faulty)
+        patch.setattr(GuardedConnection, "execute_unguarded", faulty)
         try:
             runner(path, pack).apply()
         except HomieMigrationsError:

@@ -77,7 +77,7 @@ def test_a_writer_whose_file_stays_in_place_is_not_replaced(tmp_path: Path, mode
     writer = a_writer(path, create=new)
     assert not writer.is_replaced()  # nothing was opened yet
     writer.begin()
-    writer.connection.speak("CREATE TABLE u (a)")
+    writer.connection.execute_unguarded("CREATE TABLE u (a)")
     writer.commit()
     assert not writer.is_replaced()
     writer.renew()
@@ -97,7 +97,7 @@ def test_a_writer_sees_that_its_file_was_removed_or_replaced_by_another(tmp_path
     run_sql(other, "CREATE TABLE strange (a);")
     writer = a_writer(path, create=new)
     writer.begin()
-    writer.connection.speak("CREATE TABLE u (a)")
+    writer.connection.execute_unguarded("CREATE TABLE u (a)")
     if how == "removed":
         path.unlink()
     else:

@@ -96,8 +96,8 @@ def test_reading_is_not_disturbed_by_a_row_factory():
 def test_temporary_things_are_not_part_of_it():
     connection = memory_database()
     try:
-        connection.speak("CREATE TEMP TABLE passing (a)")
-        connection.speak("CREATE TABLE lasting (a)")
+        connection.execute_unguarded("CREATE TEMP TABLE passing (a)")
+        connection.execute_unguarded("CREATE TABLE lasting (a)")
         assert isinstance(connection, GuardedConnection)
         assert list(read_schema(connection)) == [("table", "lasting")]
     finally:
