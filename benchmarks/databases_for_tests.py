@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.measuring import Candidate, Comparison, repeated
 from benchmarks.fixtures import make_pack
+from benchmarks.measuring import Candidate, Comparison, repeated
 from homie_migrations_core import MigrationRunner
 from homie_migrations_core.authoring.database_templates import DatabaseTemplates
 from homie_migrations_core.authoring.pack_choice import PackChoice
