@@ -82,10 +82,11 @@ class DatabaseReader:
         return view.status(exists=exists, state=state)
 
     def history(self) -> tuple[Record, ...]:
-        """Return what is applied, in the order in which it was. Raises as `status`."""
+        """Return what is applied, or what is of the packs in `only`, in the order in which it was. Raises as `status`."""
         view = self._view()
         view.refuse_unknown_file()
-        return tuple(sorted(view.attributed, key=lambda each: (str(each.applied_at or ""), each.pack or "", each.version)))
+        chosen = (each for each in view.attributed if self._source.includes(each.pack))
+        return tuple(sorted(chosen, key=lambda each: (str(each.applied_at or ""), each.pack or "", each.version)))
 
     def broken(self) -> tuple[BrokenPack, ...]:
         """Return the packs of this database that cannot be used, and why."""
@@ -95,7 +96,7 @@ class DatabaseReader:
         """
         Compare the records with the packs, and the schema with a replay in memory; return what differs.
 
-        What is pending is not a finding, nor is a table that no migration ever touched. The migrations that are
+        With `only`, findings about other packs are left out. What is pending is not a finding, nor is a table that no migration ever touched. The migrations that are
         recorded are run on an empty database in memory.
 
         Raises:
@@ -110,7 +111,8 @@ class DatabaseReader:
         broken = {name for each in everywhere if (name := each.pack or each.entry_point)}
         records, handed_in = view.records(), self._source.handed_in is not None
         with self._file.replaying():
-            return validate(view.packs, broken, records, real, self._replays(), handed_in=handed_in, stop=self._file.stop)
+            findings = validate(view.packs, broken, records, real, self._replays(), handed_in=handed_in, stop=self._file.stop)
+        return [each for each in findings if each.pack is None or self._source.includes(each.pack)]
 
     def detect(self, pack: str) -> Detected:
         """

@@ -40,6 +40,15 @@ def test_status_shows_the_chosen_packs_and_their_state_as_that_of_the_database(t
     assert [*MigrationRunner(database).status().packs] == ["broken", "mail", "news", "orphan"]
 
 
+def test_history_and_validation_are_those_of_the_chosen_packs(three, database):
+    MigrationRunner(database).apply()
+    run_sql(database, "UPDATE schema_migrations SET checksum = 'another'")
+    assert sorted(refs(MigrationRunner(database).history())) == ["mail:001_a", "news:001_a"]
+    assert refs(MigrationRunner(database, only=["news"]).history()) == ["news:001_a"]
+    assert {each.subject for each in MigrationRunner(database).validate()} == {"mail:001_a", "news:001_a"}
+    assert {each.subject for each in MigrationRunner(database, only=["news"]).validate()} == {"news:001_a"}
+
+
 def test_status_of_a_chosen_pack_says_that_a_pack_it_requires_is_broken(three, database):
     three.pack("broken", {"helpers.py": ""}, database="app.db")
     three.pack("needs", {"001_a.py": creates(1, "needs", requires=("broken:1",))}, database="app.db")
