@@ -96,8 +96,8 @@ class DatabaseReader:
         """
         Compare the records with the packs, and the schema with a replay in memory; return what differs.
 
-        With `only`, findings about other packs are left out. What is pending is not a finding, nor is a table that no migration ever touched. The migrations that are
-        recorded are run on an empty database in memory.
+        With `only`, findings about other packs are left out. What is pending is not a finding, nor is a table that no
+        migration ever touched. The migrations that are recorded are run on an empty database in memory.
 
         Raises:
             DatabaseUnusable, DatabaseInterrupted, LockTimeout, ForeignTrackingTable, RunStopped: The file cannot be read.
