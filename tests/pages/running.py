@@ -68,7 +68,7 @@ def environment(text: str, place: Path) -> dict[str, str]:
     tools, python = place / "bin", shlex.quote(sys.executable)
     tools.mkdir()
     variables = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("HOMIE_", "PIP_"))},
+        **{name: value for name, value in os.environ.items() if not name.startswith(("HOMIE_", "PIP_", "PYTHONPATH"))},
         "HOME": str(place / "you"),
         "HOMIE_DATA_DIR": str(place / "you" / "data"),
         "PATH": f"{tools}:{os.environ['PATH']}",
