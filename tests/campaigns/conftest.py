@@ -1,4 +1,4 @@
-"""What the campaigns share: a crew that works, and a place that is fast."""
+"""Fixtures of the campaigns: a pool of worker processes, and a folder in memory."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from campaigns.crew import Crew
+from campaigns.worker_pool import WorkerPool
 
 
 @pytest.fixture(scope="module")
-def crew() -> Iterator[Crew]:
-    with Crew() as crew:
-        yield crew
+def worker_pool() -> Iterator[WorkerPool]:
+    with WorkerPool() as worker_pool:
+        yield worker_pool
 
 
 @pytest.fixture
-def ram() -> Iterator[Path]:
-    """A folder in memory, where that can be had: a killed process loses nothing that the kernel has, so no disk is needed."""
+def memory_folder() -> Iterator[Path]:
+    """A folder in memory where possible: a kill loses nothing that the kernel holds, so no disk is needed."""
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
         yield Path(folder)

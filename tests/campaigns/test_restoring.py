@@ -1,7 +1,7 @@
 """
-A process that puts a snapshot back is killed at a random moment, while others read and write: old state or new, never between.
+Kill a restore at a random time while other programs read and write: the database has the old state or the new one.
 
-The seed is printed; set HOMIE_KILLS_SEED to draw the same moments again.
+The seed is printed; HOMIE_KILLS_SEED sets it, and HOMIE_RESTORE_KILLS the number of kills.
 """
 
 from __future__ import annotations
@@ -55,32 +55,32 @@ for line in sys.stdin:
     print(json.dumps([os.WIFSIGNALED(status), error, time.monotonic() - began]), flush=True)
 """
 
-NEIGHBOUR = """
+OTHER_PROGRAM = """
 import select, sqlite3, sys, time
 path, state, allowed = sys.argv[1], sys.argv[2], sys.argv[3:]
 connection = sqlite3.connect(path, isolation_level=None, timeout=0.05)
 print("ready", flush=True)
-seen, written, trouble = 0, 0, ""
+seen, written, problem = 0, 0, ""
 while not select.select([0], [], [], 0.005)[0]:
     try:
         found = repr(connection.execute(state).fetchone())
         seen += 1
         if found not in allowed:
-            trouble = trouble or f"saw {found}"
+            problem = problem or f"saw {found}"
         connection.execute("INSERT INTO w VALUES (1)")
         written += 1
     except sqlite3.OperationalError as error:
         if "locked" not in str(error):
-            trouble = trouble or str(error)
+            problem = problem or str(error)
     except sqlite3.Error as error:
-        trouble = trouble or str(error)
+        problem = problem or str(error)
 connection.close()
-print(seen, written, trouble, flush=True)
+print(seen, written, problem, flush=True)
 """
 
 
 class Restorer:
-    """Puts snapshots back in processes of its own, which it kills on request."""
+    """Restore snapshots in processes of their own, which are killed on request."""
 
     def __enter__(self) -> Self:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -93,7 +93,7 @@ class Restorer:
         self._helper.communicate()
 
     def restore(self, path: Path, snapshot: Path, pack: Path, seconds: float | None = None) -> tuple[bool, float]:
-        """Whether it was killed in time, and how long it took."""
+        """Return whether the process was killed in time, and its seconds."""
         assert self._helper.stdin
         assert self._helper.stdout
         print(json.dumps([str(path), str(snapshot), str(pack), seconds]), file=self._helper.stdin, flush=True)
@@ -103,7 +103,7 @@ class Restorer:
 
 
 def state(path: Path) -> str:
-    """What identifies it. Raises if it is not sound. Opening it heals it."""
+    """Return what identifies the state of a database. Raises if it is damaged. Opening it rolls a journal back."""
     connection = sqlite3.connect(path, timeout=10)
     try:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -113,7 +113,7 @@ def state(path: Path) -> str:
 
 
 def examined(folder: Path) -> list[str]:
-    """The states in the snapshots that there are, each of them whole; they are gone afterwards."""
+    """Return the states in the automatic snapshots, which must be complete, and remove them."""
     found = []
     for each in [*folder.glob("*.auto.db"), *folder.glob("*.begun.db")]:
         found.append(state(each))
@@ -124,9 +124,9 @@ def examined(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 def test_a_killed_restore_leaves_the_old_state_or_the_new_one_and_the_next_one_finishes(
-    ram: Path, mode: str, capsys: pytest.CaptureFixture[str]
+    memory_folder: Path, mode: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path, pack = ram / "data" / "homie_p.db", ram / "pack"
+    path, pack = memory_folder / "data" / "homie_p.db", memory_folder / "pack"
     path.parent.mkdir()
     runner = MigrationRunner(path, [write_pack(pack, "p", {"001_one.py": creates(1, "one")})])
     run_sql(path, f"PRAGMA journal_mode={mode}; CREATE TABLE w (a); CREATE TABLE t (id INTEGER PRIMARY KEY, tag TEXT, text TEXT);")
@@ -141,9 +141,9 @@ def test_a_killed_restore_leaves_the_old_state_or_the_new_one_and_the_next_one_f
     now = state(path)
     assert len(snapshots) == 2
     chance, counts, took = random.Random(SEED), Counter[str](), deque[float](maxlen=9)
-    neighbours = [
+    programs = [
         subprocess.Popen(
-            [sys.executable, "-c", NEIGHBOUR, str(path), STATE, *snapshots],
+            [sys.executable, "-c", OTHER_PROGRAM, str(path), STATE, *snapshots],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -151,7 +151,7 @@ def test_a_killed_restore_leaves_the_old_state_or_the_new_one_and_the_next_one_f
         for _ in range(2)
     ]
     try:
-        for each in neighbours:
+        for each in programs:
             assert each.stdout
             assert each.stdout.readline() == "ready\n"
         with Restorer() as restorer:
@@ -177,16 +177,16 @@ def test_a_killed_restore_leaves_the_old_state_or_the_new_one_and_the_next_one_f
                     examined(path.parent / "backups")
                 now = state(path)
     finally:
-        said = [each.communicate("enough\n")[0] for each in neighbours]
+        said = [each.communicate("stop\n")[0] for each in programs]
     with capsys.disabled():
         print(
             f"\n{mode}: {KILLS} kills, {counts['in time']} in time, {counts['old']} left the old state, {counts['new']} the new one; "
-            f"neighbours read and wrote {' and '.join(each.strip() for each in said)} times (HOMIE_KILLS_SEED={SEED})",
+            f"programs read and wrote {' and '.join(each.strip() for each in said)} times (HOMIE_KILLS_SEED={SEED})",
             file=sys.stderr,
         )
     for each in said:
-        seen, written, trouble = each.rstrip("\n").split(" ", 2)
-        assert not trouble
+        seen, written, problem = each.rstrip("\n").split(" ", 2)
+        assert not problem
         assert int(seen) > KILLS
         assert int(written) > KILLS // 4
     assert counts["in time"] > KILLS // 2

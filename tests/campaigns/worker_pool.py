@@ -1,8 +1,8 @@
 """
-Many processes that run the library on one file at the same moment, and are killed at another.
+Run the library in many processes on one file at the same time, and kill some of them.
 
-A helper process imports everything once and forks each worker from there, so that starting one costs next to
-nothing and a random moment of its life is a moment of its work. The helper itself never opens a database.
+A helper process imports everything once and forks each worker, so that starting a worker costs next to nothing and
+a kill at a random time hits its work, not its start. The helper itself never opens a database.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ ROOT = Path(__file__).parents[2]
 
 
 class Worker(NamedTuple):
-    """What became of one process."""
+    """The result of one process."""
 
     killed: bool
     applied: list[str]
     error: str | None
-    """The class of what it raised, and its words."""
+    """The class and the text of the exception that it raised."""
     code: str | None
-    """The stable code of it, if it is an error of this library."""
+    """The stable code, if it is an error of this library."""
     seconds: float
     acknowledged: int
-    """How many steps its observer was told to be finished."""
-    struck: str | None
-    """What failed in it on purpose."""
+    """The number of steps that its observer was told are finished."""
+    failed_call: str | None
+    """The call that was made to fail."""
 
 
-class Crew:
-    """Starts workers. Use it as a context manager."""
+class WorkerPool:
+    """Start workers. Use it as a context manager."""
 
     def __enter__(self) -> Self:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests"), *sys.path])}
@@ -52,7 +52,7 @@ class Crew:
         self._helper.wait()
 
     def run(self, path: Path, pack: Path, *, kill_after: list[float | None] | None = None, **options: Any) -> list[Worker]:
-        """Let one worker for each entry of `kill_after` apply a pack; a number is the seconds it has to live."""
+        """Apply a pack in one worker for each entry of `kill_after`: None, or the seconds after which it is killed."""
         request = {"path": str(path), "pack": str(pack), "kill_after": kill_after or [None], "options": options}
         assert self._helper.stdin
         assert self._helper.stdout
@@ -84,7 +84,7 @@ def _work(path: str, pack: str, kill_after: list[float | None], options: dict[st
         process = os.fork()
         if process == 0:
             os.close(let_go)
-            os.read(go, 1)  # until all are there
+            os.read(go, 1)  # until all workers are started
             os.write(tell, json.dumps(_apply(path, pack, acknowledge, **options)).encode())
             os._exit(0)
         os.close(tell)
@@ -93,8 +93,8 @@ def _work(path: str, pack: str, kill_after: list[float | None], options: dict[st
     os.close(go)
     started = time.monotonic()
     os.close(let_go)
-    doomed = sorted((delay, process) for process, (*_, delay) in reports.items() if delay is not None)
-    for delay, process in doomed:
+    to_kill = sorted((delay, process) for process, (*_, delay) in reports.items() if delay is not None)
+    for delay, process in to_kill:
         time.sleep(max(0.0, started + delay - time.monotonic()))
         os.kill(process, signal.SIGKILL)  # at worst it is a zombie: nobody has waited for it yet
     results: list[tuple[object, ...]] = [()] * len(reports)
@@ -105,11 +105,11 @@ def _work(path: str, pack: str, kill_after: list[float | None], options: dict[st
             text = told.read()
         with os.fdopen(heard) as acknowledgements:
             acknowledged = len(acknowledgements.read())
-        applied, error, code, struck = json.loads(text) if text else ([], None, None, None)
+        applied, error, code, failed_call = json.loads(text) if text else ([], None, None, None)
         if not text and status == 0:
-            error = "it said nothing"
+            error = "it reported nothing"
         killed = os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 9
-        results[number] = (killed, applied, error, code, time.monotonic() - started, acknowledged, struck)
+        results[number] = (killed, applied, error, code, time.monotonic() - started, acknowledged, failed_call)
     return results
 
 
@@ -126,12 +126,12 @@ def _apply(
     **options: Any,
 ) -> tuple[list[str], str | None, str | None, str | None]:
     """
-    Apply a pack, as a worker: what was applied, what went wrong with which code, and what was struck.
+    Apply a pack in a worker, and return what was applied, the error, its code and the call that was made to fail.
 
-    `journal_mode` is that of a connection whose application had set it; `fault` is for `Interference`; `limits` are for
-    `setrlimit`, memory counted from what is in use; `user` is who to become.
+    `journal_mode` is set on the connection, as an application would; `fault` is for `FaultInjection`; `limits` are for
+    `setrlimit`, memory counted from what is in use; `user` is the user id to run as.
     """
-    from campaigns.interference import Interference
+    from campaigns.fault_injection import FaultInjection
 
     from homie_migrations_core import MigrationPack, MigrationRunner, hookimpl
     from homie_migrations_core.sqlite.guard import GuardedConnection
@@ -150,9 +150,9 @@ def _apply(
             return execute(self, sql, parameters)
 
         GuardedConnection.execute_unguarded = execute_in_that_mode  # type: ignore[assignment,method-assign]
-    interference = Interference(**fault) if fault else None
-    if interference is not None:
-        interference.begin()
+    injection = FaultInjection(**fault) if fault else None
+    if injection is not None:
+        injection.begin()
     if user is not None:
         _load_everything()  # which somebody else may not be able to
         os.setgroups([])
@@ -169,8 +169,8 @@ def _apply(
         error = raised
     if limits:
         _limit(**dict.fromkeys(limits, -1))
-    struck = interference.struck if interference is not None else None
-    return applied, f"{type(error).__name__}: {error}" if error else None, getattr(error, "code", None), struck
+    failed_call = injection.failed_call if injection is not None else None
+    return applied, f"{type(error).__name__}: {error}" if error else None, getattr(error, "code", None), failed_call
 
 
 def _load_everything() -> None:

@@ -1,5 +1,5 @@
 """
-What a disk may hold after the power fails: a process is recorded, and its disk is made up for any moment of it.
+Simulate what a disk may hold after a power failure: record the system calls of a process, and build the disk at any of them.
 
 The rules are those that SQLite itself counts on (https://sqlite.org/atomiccommit.html, section 2): what a file held
 at its last sync stays; what was written after it may be there, not be there, or be there for some sectors only;
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from campaigns.crew import ROOT
+from campaigns.worker_pool import ROOT
 
 SECTOR = 512
 CALLS = (
@@ -28,7 +28,7 @@ CALLS = (
 
 
 class Event(NamedTuple):
-    """One system call that succeeded. `since` is how many others had ended when it began."""
+    """One system call that succeeded. `since` is the number of calls that had ended when it began."""
 
     call: str
     path: str
@@ -41,8 +41,8 @@ class Event(NamedTuple):
 # --- recording ------------------------------------------------------------------------------------------
 
 
-def why_not() -> str | None:
-    """Why no process can be recorded here, or None."""
+def reason_not_to_record() -> str | None:
+    """Return why no process can be recorded on this system, or None."""
     try:
         tried = subprocess.run(
             ["strace", "-f", "-o", os.devnull, sys.executable, "-c", ""], check=False, capture_output=True, text=True
@@ -53,7 +53,7 @@ def why_not() -> str | None:
 
 
 def record(path: Path, pack: Path, setting: str, *, scratch: Path) -> list[Event]:
-    """What a process that applies the pack does to the folder of the database, in order. Its acknowledgements are `said`."""
+    """Record what a process that applies the pack does to the folder of the database. Its acknowledgements are the calls `said`."""
     trace, said = scratch / "trace", scratch / "said"
     said.touch()
     strace = ["strace", "-f", "-qq", "-y", "-xx", "-s", "10000000", "-e", "signal=none", "-e", f"trace={CALLS}", "-o", str(trace)]
@@ -76,7 +76,7 @@ def _bytes(hexed: str) -> bytes:
 
 
 def read_trace(trace: Path, folder: Path, said: Path) -> list[Event]:
-    """The events below the folder, and the acknowledgements."""
+    """Return the events in the folder, and the acknowledgements."""
     events: list[Event] = []
     begun: dict[str, tuple[str, str, int]] = {}
     with trace.open(encoding="ascii") as lines:
@@ -113,7 +113,7 @@ def _event(call: str, arguments: str, since: int, folder: str, said: str) -> Eve
         or name.endswith("-shm")
         or (on_descriptor and opened and opened[2])
     ):
-        return None  # the -shm is made anew by whoever comes first, and what has no name any more is gone
+        return None  # the -shm is made again by the next process, and a file without a name is gone
     if call in ("open", "openat", "creat"):
         return Event("create", name, since=since) if "O_CREAT" in given else None
     if call == "pwrite64":
@@ -127,7 +127,7 @@ def _event(call: str, arguments: str, since: int, folder: str, said: str) -> Eve
         return Event("rename", name, other=os.fsdecode(texts[1]), since=since)
     if call in ("unlink", "mkdir", "rmdir"):
         return Event(call, name, since=since)
-    raise AssertionError(f"nobody has thought of {call}({given[:200]})")
+    raise AssertionError(f"the simulation does not know {call}({given[:200]})")
 
 
 # --- the disk -------------------------------------------------------------------------------------------
@@ -135,19 +135,19 @@ def _event(call: str, arguments: str, since: int, folder: str, said: str) -> Eve
 
 @dataclass
 class File:
-    """What is on disk for sure, and what was written since: (when, offset, data), or None and a length for a truncation."""
+    """The synced content, and what was written since: (when, offset, data); for a truncation, a length and None."""
 
-    sure: bytearray = field(default_factory=bytearray)
+    synced: bytearray = field(default_factory=bytearray)
     since: list[tuple[int, int, bytes | None]] = field(default_factory=list)
 
     def sync(self, until: int) -> None:
         while self.since and self.since[0][0] < until:
             _, number, data = self.since.pop(0)
-            _write(self.sure, number, data)
+            _write(self.synced, number, data)
 
-    def maybe(self, chance: random.Random) -> bytes:
-        """What it may hold after the power failed."""
-        content = bytearray(self.sure)
+    def after_power_loss(self, chance: random.Random) -> bytes:
+        """Return what the file may hold after a power failure."""
+        content = bytearray(self.synced)
         luck = chance.choice(("all of it", "nothing of it", "some of it", "some of it"))
         for _, number, data in self.since if luck != "nothing of it" else ():
             fate = "kept" if luck == "all of it" else chance.choice(("kept", "dropped", "torn"))
@@ -163,7 +163,7 @@ class File:
                     if chance.random() < 0.5:
                         _write(content, number + start, data[start:end])
                     start = end
-            elif number + len(data) > len(content) and chance.random() < 0.3:  # it has grown, by whatever was there before
+            elif number + len(data) > len(content) and chance.random() < 0.3:  # it has grown, by what the sectors held before
                 content += chance.randbytes(number + len(data) - len(content))
         return bytes(content)
 
@@ -179,33 +179,33 @@ def _write(content: bytearray, number: int, data: bytes | None) -> None:
 
 @dataclass
 class Folder:
-    """The names that are on disk for sure, those there are now, and what was done to them since: (when, name, what)."""
+    """The synced names, the present ones, and the changes since: (when, name, what, name that is removed)."""
 
-    sure: dict[str, File | Folder] = field(default_factory=dict)
+    synced: dict[str, File | Folder] = field(default_factory=dict)
     now: dict[str, File | Folder] = field(default_factory=dict)
     since: list[tuple[int, str, File | Folder | None, str]] = field(default_factory=list)
 
     def change(self, when: int, name: str, what: File | Folder | None, *, instead_of: str = "") -> None:
-        """The name now means `what`, and `instead_of` nothing: in one step, or not at all."""
+        """Let the name mean `what`, and remove the name `instead_of`, as one step that is on disk as a whole or not at all."""
         change = when, name, what, instead_of
         self.since.append(change)
         _change(self.now, change)
 
     def sync(self, until: int) -> None:
         while self.since and self.since[0][0] < until:
-            _change(self.sure, self.since.pop(0))
+            _change(self.synced, self.since.pop(0))
 
-    def maybe(self, chance: random.Random, target: Path) -> None:
-        """What it may hold after the power failed is in `target`."""
-        names = dict(self.sure)
+    def after_power_loss(self, chance: random.Random, target: Path) -> None:
+        """Write what the folder may hold after a power failure into `target`."""
+        names = dict(self.synced)
         for change in self.since[: chance.randint(0, len(self.since))]:
             _change(names, change)
         for name, what in names.items():
             if isinstance(what, File):
-                (target / name).write_bytes(what.maybe(chance))
+                (target / name).write_bytes(what.after_power_loss(chance))
             else:
                 (target / name).mkdir()
-                what.maybe(chance, target / name)
+                what.after_power_loss(chance, target / name)
 
 
 def _change(names: dict[str, File | Folder], change: tuple[int, str, File | Folder | None, str]) -> None:
@@ -216,14 +216,14 @@ def _change(names: dict[str, File | Folder], change: tuple[int, str, File | Fold
 
 
 class Disk:
-    """A disk on which the events of a recording happen one by one."""
+    """A disk that carries out the events of a recording one by one."""
 
     def __init__(self, folder: Path) -> None:
         self._top, self.root, self._now = folder, Folder(), 0
         self.acknowledged = 0
         for each in folder.iterdir():
             assert each.is_file(), "begin with a folder of files"
-            self.root.sure[each.name] = self.root.now[each.name] = File(bytearray(each.read_bytes()))
+            self.root.synced[each.name] = self.root.now[each.name] = File(bytearray(each.read_bytes()))
 
     def _place(self, path: str) -> tuple[Folder, str]:
         folder = self.root
@@ -234,7 +234,7 @@ class Disk:
             folder = below
         return folder, name
 
-    def happen(self, event: Event) -> None:
+    def carry_out(self, event: Event) -> None:
         self._now += 1
         if event.call == "said":
             self.acknowledged += event.data.count(b".")
@@ -264,9 +264,9 @@ class Disk:
             assert isinstance(what, File), event
             what.since.append((when, event.number, event.data if event.call == "write" else None))
 
-    def fail(self, chance: random.Random, target: Path) -> None:
-        """The power fails: what may be left is in the empty folder `target`."""
-        self.root.maybe(chance, target)
+    def lose_power(self, chance: random.Random, target: Path) -> None:
+        """Write what may be left after a power failure now into the empty folder `target`."""
+        self.root.after_power_loss(chance, target)
 
 
 # --- the process that is recorded -------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A database, migrations that do everything migrations do, and what the database looks like after each of them."""
+"""A database and migrations of every kind, with a digest of the database after each of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from helpers import python_migration, recorded, run_sql, write_pack
 from homie_migrations_core import MigrationPack, MigrationRunner
 
 SMALL_CACHE = "PRAGMA cache_size = 10;\n"
-"""Smaller than what a migration changes, so that half-done work is in the file."""
+"""Smaller than what a migration changes, so that unfinished work reaches the file."""
 MIGRATIONS = {
     "001_script.py": python_migration(
         1,
@@ -55,11 +55,11 @@ MIGRATIONS = {
     "008_view.sql": "CREATE VIEW sizes AS SELECT id, size FROM item;\nCREATE TRIGGER sized AFTER INSERT ON item BEGIN UPDATE item SET size = 1 WHERE id = new.id; END;",
 }
 FEW = {name: MIGRATIONS[name] for name in ("001_script.py", "002_alter.sql", "003_rebuild.sql")}
-"""Enough for a campaign that goes through every single moment of a run."""
+"""Enough for a campaign that tries every call of a run."""
 
 
 def digest(path: Path) -> str:
-    """Everything in a database but when it was done. Raises if it is not sound. Opening it heals it."""
+    """Return a digest of everything but times. Raises if the database is damaged. Opening it rolls a journal back."""
     connection = sqlite3.connect(path)
     try:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -77,11 +77,11 @@ def digest(path: Path) -> str:
         connection.close()
 
 
-class Field:
-    """A folder with a database and its snapshots, which can be put back as it was before the run."""
+class SampleDatabase:
+    """A folder with a database and its snapshots, which can be reset to the state before a run."""
 
     def __init__(self, folder: Path, mode: str, *, new: bool = False, migrations: dict[str, str] = MIGRATIONS) -> None:
-        self._beginning, self.pack, self.folder, self._new = folder / "beginning", folder / "pack", folder / "field", new
+        self._beginning, self.pack, self.folder, self._new = folder / "beginning", folder / "pack", folder / "database", new
         self.path, self.last = self.folder / "homie_p.db", len(migrations)
         self._beginning.mkdir()
         if not new:
@@ -92,9 +92,9 @@ class Field:
                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)
                 INSERT INTO item SELECT i, 'text number ' || i || ' and so on, and so on, and so on' FROM n;""",
             )
-            os.utime(self._beginning / self.path.name, (0, 0))  # who looks at a file that has just changed waits a little
+            os.utime(self._beginning / self.path.name, (0, 0))  # readers wait a little for a file that has just changed
         files = dict(migrations)
-        if new:  # then the first step makes what there was
+        if new:  # then the first step makes the table
             files["001_script.py"] = files["001_script.py"].replace(
                 "BEGIN;",
                 """BEGIN; CREATE TABLE item (id INTEGER PRIMARY KEY, text TEXT);
@@ -102,7 +102,7 @@ class Field:
             )
         write_pack(self.pack, "p", files)
         self.boundaries: dict[int, str] = {}
-        self.begin_again()
+        self.reset()
         for version in range(self.last + 1):
             if version:
                 MigrationRunner(self.path, [MigrationPack("p", self.pack)], backup=False).apply(to=f"p:{version}")
@@ -110,36 +110,36 @@ class Field:
                 self.boundaries[version] = digest(self.path)
         assert len(set(self.boundaries.values())) == len(self.boundaries)
 
-    def begin_again(self) -> None:
-        """The folder is as it was before the first run."""
+    def reset(self) -> None:
+        """Restore the folder to its state before the first run."""
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.copytree(self._beginning, self.folder)
 
-    def begin_like_this(self) -> None:
-        """What is in the folder now is where every further run begins."""
+    def reset_to_this_from_now_on(self) -> None:
+        """Let `reset` restore the present state of the folder."""
         shutil.rmtree(self._beginning)
-        self.grow_old()
+        self.backdate()
         shutil.copytree(self.folder, self._beginning)
 
-    def grow_old(self) -> None:
-        """The last change of the database was long ago."""
+    def backdate(self) -> None:
+        """Set the time of the last change to long ago."""
         if self.path.exists():
             os.utime(self.path, (0, 0))
 
     def examine(self, *, keeps: bool = False) -> int:
         """
-        After how many migrations the database is, seen in a copy of what a process left.
+        Return how many migrations are applied, looking at a copy of what a process left.
 
         With `keeps`, a database that was changed must have its snapshot.
         """
-        autopsy = self.folder.with_name("autopsy")
-        shutil.rmtree(autopsy, ignore_errors=True)
-        shutil.copytree(self.folder, autopsy)
-        return self.judge(autopsy, keeps=keeps)
+        copied = self.folder.with_name("examined")
+        shutil.rmtree(copied, ignore_errors=True)
+        shutil.copytree(self.folder, copied)
+        return self.examine_folder(copied, keeps=keeps)
 
-    def judge(self, folder: Path, *, keeps: bool = False) -> int:
+    def examine_folder(self, folder: Path, *, keeps: bool = False) -> int:
         """
-        After how many migrations the database in `folder` is; opening it changes what is there.
+        Return how many migrations are applied to the database in `folder`. Opening it changes the folder.
 
         Raises:
             AssertionError, sqlite3.Error: It is damaged or between two migrations, or one of its snapshots is.
@@ -149,7 +149,7 @@ class Field:
         for snapshot in whole:
             assert digest(snapshot) == self.boundaries[len(recorded(snapshot))], f"{snapshot.name} is not whole"
         if not path.exists():
-            assert self._new, "it is gone"
+            assert self._new, "the database is gone"
             return 0
         versions = [int(ref.partition(":")[2][:3]) for ref in recorded(path)]
         assert versions == list(range(1, len(versions) + 1))
@@ -164,8 +164,8 @@ class Field:
             assert self.boundaries[0] in kept, f"{len(versions)} are committed, and there is no snapshot of the state before them"
         return len(versions)
 
-    def interrupted(self) -> bool:
-        """Whether there is work for whoever comes next: a journal that is not empty, and whose header was not erased."""
+    def has_open_journal(self) -> bool:
+        """Return whether the next writer must recover: there is a journal that is not empty and whose header was not erased."""
         for ending in ("-journal", "-wal"):
             beside = self.path.with_name(self.path.name + ending)
             if beside.exists() and beside.read_bytes()[:8].strip(b"\0"):
