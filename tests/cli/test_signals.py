@@ -338,7 +338,7 @@ def test_the_librarys_should_stop_ends_the_wait_to_read_too(scene: Scene, locked
     locked("EXCLUSIVE")
     asked_at = time.monotonic() + 0.3
     pack = MigrationPack("tasks", scene.folder)
-    runner = MigrationRunner(scene.database, [pack], lock_timeout=2.0, should_stop=lambda: time.monotonic() > asked_at)
+    runner = MigrationRunner(scene.database, [pack], lock_timeout=60.0, should_stop=lambda: time.monotonic() > asked_at)
     with pytest.raises(RunStopped):
         runner.apply()
 
