@@ -1,4 +1,4 @@
-"""What every test stands on: no real data folder, and distributions as pip would leave them."""
+"""Fixtures of all tests: no real data folder, installed distributions, folder packs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from homie_migrations_core import MigrationPack
 
 @pytest.fixture(autouse=True)
 def no_real_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Whatever a test forgets to say, it can't reach the databases of the person who runs it."""
+    """Keep every test away from the databases of the person who runs it."""
     home = tmp_path_factory.getbasetemp() / "home"
     home.mkdir(exist_ok=True)
     for name in ("HOME", "USERPROFILE", "LOCALAPPDATA", "APPDATA"):

@@ -1,4 +1,4 @@
-"""What no linter knows about the code: who prints, what is public, what a start-up loads."""
+"""What no linter checks: which modules print, which names are public, what a start-up loads."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def running(tree: ast.AST) -> Iterator[ast.AST]:
             yield from running(node)
 
 
-# --- who prints, logs and exits --------------------------------------------------------------------------------------
+# --- printing, logging and exiting --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module != "cli/output"])
@@ -73,7 +73,7 @@ def test_the_library_configures_no_logging_and_never_exits(module):
 
 
 @pytest.mark.parametrize("name", homie_migrations_core.__all__)
-def test_every_public_name_is_there_and_says_what_it_is(name):
+def test_every_public_name_is_there_and_has_a_docstring(name):
     value = getattr(homie_migrations_core, name)
     assert value.__doc__ or name == "hookimpl"
     assert name in dir(homie_migrations_core)
@@ -137,7 +137,7 @@ def test_every_public_module_is_named_where_the_public_names_are_and_in_the_docu
 
 
 @pytest.mark.parametrize("hook", sorted(discovery._HOOKS))
-def test_every_hook_says_what_a_stranger_needs_to_implement_it(hook):
+def test_every_hook_has_a_docstring(hook):
     spec = getattr(hookspecs, hook)
     assert inspect.getdoc(spec)
     assert hasattr(spec, f"{hookspecs.PROJECT}_spec")
@@ -196,22 +196,22 @@ def loaded(modules: set[str], *names: str) -> set[str]:
     return {module for module in modules for name in names if module == name or module.startswith(f"{name}.")}
 
 
-def test_importing_the_library_loads_next_to_nothing():
+def test_importing_the_library_loads_very_little():
     modules, _ = watched("import homie_migrations_core")
     assert loaded(modules, NAME) == {NAME}
     assert not loaded(modules, "typer", "click", "rich", "pluggy", "importlib_metadata", "importlib.metadata", "sqlite3", "pathlib")
 
 
-def test_an_up_to_date_start_loads_no_migration_and_nothing_dear(tmp_path):
+def test_an_up_to_date_start_loads_no_migration_and_nothing_slow(tmp_path):
     database = tmp_path / "homie_file_organizer.db"
     run_migrations(database)
     modules, opened = watched(
         f"from file_organizer_migrations.migration_runner import run_migrations\nassert run_migrations({str(database)!r}) == 0"
     )
-    dear = (
+    slow = (
         "typer click rich pluggy importlib_metadata importlib.metadata dataclasses logging inspect ast re pathlib typing tokenize"
     )
-    assert not loaded(modules, *dear.split())
+    assert not loaded(modules, *slow.split())
     assert loaded(modules, NAME) == {
         NAME,
         *(f"{NAME}.{module}" for module in "compat packs packs.naming running running.up_to_date sqlite sqlite.database".split()),
