@@ -1,4 +1,4 @@
-"""What migrations produce is found by running them in memory, one after the other, and nowhere else."""
+"""The schema that migrations produce is found by running them on a database in memory, and nowhere else."""
 
 from __future__ import annotations
 
@@ -336,7 +336,7 @@ def test_only_the_last_few_are_remembered(runs):
     assert count() == 10
 
 
-def test_a_file_that_can_not_be_read_is_told_by_its_own_problem(tmp_path):
+def test_a_file_that_cannot_be_read_fails_with_its_own_problem(tmp_path):
     (tmp_path / "p").mkdir()
     (tmp_path / "p" / "001_step.sql").write_bytes(b"\xff")
     result = replayed(read_pack(MigrationPack("p", tmp_path / "p")))
