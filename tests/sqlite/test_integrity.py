@@ -40,7 +40,9 @@ DROP TABLE old_parent;
 """
 
 
-class Scene:
+class FamilyDatabase:
+    """A database with parents and children, to which migrations are applied one by one."""
+
     def __init__(self, folder: Path, mode: str = "delete", schema: str = FAMILY.format(action="")) -> None:
         self.path, self.folder, self._next = folder / "homie_p.db", folder / "pack", 1
         run_sql(self.path, f"PRAGMA journal_mode={mode}; BEGIN; {schema}; COMMIT;")
@@ -71,13 +73,13 @@ class Scene:
 
 
 @pytest.fixture(params=MODES)
-def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Scene:
-    return Scene(tmp_path, request.param)
+def family(request: pytest.FixtureRequest, tmp_path: Path) -> FamilyDatabase:
+    return FamilyDatabase(tmp_path, request.param)
 
 
 @pytest.fixture
-def one_scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
+def one_family(tmp_path: Path) -> FamilyDatabase:
+    return FamilyDatabase(tmp_path)
 
 
 # --- foreign keys ---------------------------------------------------------------------------------------
@@ -99,35 +101,35 @@ def one_scene(tmp_path: Path) -> Scene:
     ],
 )
 def test_children_survive_the_rebuild_of_their_parent(tmp_path: Path, action: str, enforcing: str) -> None:
-    scene = Scene(tmp_path, MODES[len(action) % 2], FAMILY.format(action=action))
-    scene.run(f'{enforcing}conn.executescript("""{REBUILD}""")')
-    assert query(scene.path, "SELECT * FROM child ORDER BY id") == [(10, 1), (11, 1), (12, 2), (13, None)]
-    assert query(scene.path, "SELECT id, name FROM parent") == [(1, "one"), (2, "two")]
-    assert recorded(scene.path) == ["p:001_step"]
+    family = FamilyDatabase(tmp_path, MODES[len(action) % 2], FAMILY.format(action=action))
+    family.run(f'{enforcing}conn.executescript("""{REBUILD}""")')
+    assert query(family.path, "SELECT * FROM child ORDER BY id") == [(10, 1), (11, 1), (12, 2), (13, None)]
+    assert query(family.path, "SELECT id, name FROM parent") == [(1, "one"), (2, "two")]
+    assert recorded(family.path) == ["p:001_step"]
 
 
 @pytest.mark.parametrize("rows", ["some", "none"])
 @pytest.mark.parametrize("legacy", ["OFF", "ON"])
-def test_a_rebuild_in_the_wrong_order_is_caught_with_and_without_child_rows(scene: Scene, rows: str, legacy: str) -> None:
+def test_a_rebuild_in_the_wrong_order_is_caught_with_and_without_child_rows(family: FamilyDatabase, rows: str, legacy: str) -> None:
     if rows == "none":
-        run_sql(scene.path, "DELETE FROM child;")
+        run_sql(family.path, "DELETE FROM child;")
     script = f"PRAGMA legacy_alter_table = {legacy}; {WRONG_ORDER}"
     if legacy == "ON":  # then SQLite leaves the references of others alone, and the order is right
-        scene.run(script)
+        family.run(script)
         return
-    found = scene.refuses(script)
+    found = family.refuses(script)
     assert "child(parent_id) refers to old_parent, which does not exist" in found
 
 
-def test_a_parent_that_is_dropped_is_caught_and_so_is_a_child_that_refers_to_nothing(scene: Scene) -> None:
-    assert "child(parent_id) refers to parent, which does not exist" in scene.refuses("DROP TABLE parent;")
-    assert "orphan(x) refers to nowhere, which does not exist" in scene.refuses("CREATE TABLE orphan (x REFERENCES nowhere (id));")
+def test_a_parent_that_is_dropped_is_caught_and_so_is_a_child_that_refers_to_nothing(family: FamilyDatabase) -> None:
+    assert "child(parent_id) refers to parent, which does not exist" in family.refuses("DROP TABLE parent;")
+    assert "orphan(x) refers to nowhere, which does not exist" in family.refuses("CREATE TABLE orphan (x REFERENCES nowhere (id));")
 
 
-def test_a_key_whose_parent_column_is_gone_or_not_unique_is_caught(scene: Scene) -> None:
-    run_sql(scene.path, "CREATE TABLE named (name TEXT UNIQUE); CREATE TABLE uses (n REFERENCES named (name));")
-    assert "foreign key mismatch" in scene.refuses("CREATE TABLE b (name TEXT); DROP TABLE named; ALTER TABLE b RENAME TO named;")
-    assert "foreign key mismatch" in scene.refuses("CREATE TABLE wrong (x REFERENCES parent (name));")
+def test_a_key_whose_parent_column_is_gone_or_not_unique_is_caught(family: FamilyDatabase) -> None:
+    run_sql(family.path, "CREATE TABLE named (name TEXT UNIQUE); CREATE TABLE uses (n REFERENCES named (name));")
+    assert "foreign key mismatch" in family.refuses("CREATE TABLE b (name TEXT); DROP TABLE named; ALTER TABLE b RENAME TO named;")
+    assert "foreign key mismatch" in family.refuses("CREATE TABLE wrong (x REFERENCES parent (name));")
 
 
 @pytest.mark.parametrize(
@@ -158,21 +160,21 @@ def test_a_key_whose_parent_column_is_gone_or_not_unique_is_caught(scene: Scene)
         ("PRAGMA defer_foreign_keys = ON; DELETE FROM parent;", "(3)"),
     ],
 )
-def test_a_violation_that_a_migration_introduces_stops_it(scene: Scene, migration: str, found: str) -> None:
-    assert found in scene.refuses(migration)
+def test_a_violation_that_a_migration_introduces_stops_it(family: FamilyDatabase, migration: str, found: str) -> None:
+    assert found in family.refuses(migration)
 
 
-def test_a_violation_through_a_blob_is_found_too(one_scene: Scene) -> None:
-    run_sql(one_scene.path, "CREATE TABLE named (name TEXT UNIQUE); CREATE TABLE uses (n TEXT REFERENCES named (name));")
-    run_sql(one_scene.path, "INSERT INTO named VALUES ('a'); INSERT INTO uses VALUES ('a');")
-    assert "uses(n)" in one_scene.refuses("with conn.blobopen('uses', 'n', 1) as blob: blob.write(b'b')")
+def test_a_violation_through_a_blob_is_found_too(one_family: FamilyDatabase) -> None:
+    run_sql(one_family.path, "CREATE TABLE named (name TEXT UNIQUE); CREATE TABLE uses (n TEXT REFERENCES named (name));")
+    run_sql(one_family.path, "INSERT INTO named VALUES ('a'); INSERT INTO uses VALUES ('a');")
+    assert "uses(n)" in one_family.refuses("with conn.blobopen('uses', 'n', 1) as blob: blob.write(b'b')")
 
 
-def test_a_migration_that_cleans_up_after_itself_passes(scene: Scene) -> None:
-    scene.run(
+def test_a_migration_that_cleans_up_after_itself_passes(family: FamilyDatabase) -> None:
+    family.run(
         "DELETE FROM parent WHERE id = 1; DELETE FROM child WHERE parent_id = 1; INSERT INTO child VALUES (20, 3); INSERT INTO parent VALUES (3, '');"
     )
-    assert query(scene.path, "SELECT id FROM child ORDER BY id") == [(12,), (13,), (20,)]
+    assert query(family.path, "SELECT id FROM child ORDER BY id") == [(12,), (13,), (20,)]
 
 
 # --- what was broken before ---------------------------------------------------------------------------
@@ -180,82 +182,82 @@ def test_a_migration_that_cleans_up_after_itself_passes(scene: Scene) -> None:
 ORPHANS = "INSERT INTO child VALUES (50, 7), (51, 7), (52, 8);"
 
 
-def test_violations_that_were_there_before_do_not_stop_a_migration_that_adds_none(scene: Scene) -> None:
-    run_sql(scene.path, ORPHANS)
-    scene.run("INSERT INTO child VALUES (20, 1); UPDATE child SET id = id + 1000;")
-    scene.run(REBUILD)
-    scene.run(
+def test_violations_that_were_there_before_do_not_stop_a_migration_that_adds_none(family: FamilyDatabase) -> None:
+    run_sql(family.path, ORPHANS)
+    family.run("INSERT INTO child VALUES (20, 1); UPDATE child SET id = id + 1000;")
+    family.run(REBUILD)
+    family.run(
         "CREATE TABLE n (id INTEGER PRIMARY KEY, parent_id REFERENCES parent); INSERT INTO n SELECT * FROM child; DROP TABLE child; ALTER TABLE n RENAME TO child;"
     )
-    assert len(recorded(scene.path)) == 3
-    assert query(scene.path, "SELECT count(*) FROM pragma_foreign_key_check") == [(3,)]
+    assert len(recorded(family.path)) == 3
+    assert query(family.path, "SELECT count(*) FROM pragma_foreign_key_check") == [(3,)]
 
 
-def test_only_the_new_violations_are_listed(scene: Scene) -> None:
-    run_sql(scene.path, ORPHANS + "CREATE TABLE other (p REFERENCES parent (id)); INSERT INTO other VALUES (9);")
-    found = scene.refuses("INSERT INTO child VALUES (60, 7), (61, 66), (62, NULL);")
+def test_only_the_new_violations_are_listed(family: FamilyDatabase) -> None:
+    run_sql(family.path, ORPHANS + "CREATE TABLE other (p REFERENCES parent (id)); INSERT INTO other VALUES (9);")
+    found = family.refuses("INSERT INTO child VALUES (60, 7), (61, 66), (62, NULL);")
     assert found == "child(parent_id) has rows without their parent in parent (2)"
 
 
-def test_a_new_violation_is_found_though_an_old_one_was_repaired(scene: Scene) -> None:
+def test_a_new_violation_is_found_though_an_old_one_was_repaired(family: FamilyDatabase) -> None:
     """As many rows without a parent as before, but not the same ones."""
-    run_sql(scene.path, ORPHANS)
-    found = scene.refuses("DELETE FROM child WHERE parent_id = 7; DELETE FROM parent WHERE id = 1;")
+    run_sql(family.path, ORPHANS)
+    found = family.refuses("DELETE FROM child WHERE parent_id = 7; DELETE FROM parent WHERE id = 1;")
     assert found == "child(parent_id) has rows without their parent in parent (2)"
 
 
-def test_in_a_table_without_rowids_violations_are_counted(scene: Scene) -> None:
-    run_sql(scene.path, "CREATE TABLE w (k INTEGER PRIMARY KEY REFERENCES parent) WITHOUT ROWID; INSERT INTO w VALUES (1), (44);")
-    scene.run("INSERT INTO w VALUES (2);")
-    assert "w(k) has rows without their parent in parent (1)" in scene.refuses("INSERT INTO w VALUES (45);")
+def test_in_a_table_without_rowids_violations_are_counted(family: FamilyDatabase) -> None:
+    run_sql(family.path, "CREATE TABLE w (k INTEGER PRIMARY KEY REFERENCES parent) WITHOUT ROWID; INSERT INTO w VALUES (1), (44);")
+    family.run("INSERT INTO w VALUES (2);")
+    assert "w(k) has rows without their parent in parent (1)" in family.refuses("INSERT INTO w VALUES (45);")
 
 
 @pytest.mark.parametrize("also", ["", "ALTER TABLE child RENAME COLUMN id TO number;"])
-def test_a_parent_that_was_missing_may_be_made_though_its_children_still_miss_their_rows(scene: Scene, also: str) -> None:
-    run_sql(scene.path, "DROP TABLE parent;")
-    scene.run(f"CREATE TABLE parent (id INTEGER PRIMARY KEY, name TEXT); {also}")
-    assert recorded(scene.path) == ["p:001_step"]
+def test_a_parent_that_was_missing_may_be_made_though_its_children_still_miss_their_rows(family: FamilyDatabase, also: str) -> None:
+    run_sql(family.path, "DROP TABLE parent;")
+    family.run(f"CREATE TABLE parent (id INTEGER PRIMARY KEY, name TEXT); {also}")
+    assert recorded(family.path) == ["p:001_step"]
 
 
-def test_a_reference_to_nowhere_that_was_there_before_does_not_stop_a_migration(scene: Scene) -> None:
-    run_sql(scene.path, "CREATE TABLE dangling (x REFERENCES nowhere); CREATE TABLE mismatched (x REFERENCES parent (name));")
-    scene.run("ALTER TABLE parent ADD COLUMN more; DROP TABLE child;")
-    assert recorded(scene.path) == ["p:001_step"]
+def test_a_reference_to_nowhere_that_was_there_before_does_not_stop_a_migration(family: FamilyDatabase) -> None:
+    run_sql(family.path, "CREATE TABLE dangling (x REFERENCES nowhere); CREATE TABLE mismatched (x REFERENCES parent (name));")
+    family.run("ALTER TABLE parent ADD COLUMN more; DROP TABLE child;")
+    assert recorded(family.path) == ["p:001_step"]
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("adds", [False, True])
 def test_the_state_before_is_known_though_the_step_outgrew_sqlites_cache(tmp_path: Path, mode: str, adds: bool) -> None:
     """In a rollback journal nobody can read the old state by then: the step is undone, the state looked at, the step run again."""
-    scene = Scene(tmp_path, mode)
-    run_sql(scene.path, ORPHANS + "CREATE TABLE runs (n);")
+    family = FamilyDatabase(tmp_path, mode)
+    run_sql(family.path, ORPHANS + "CREATE TABLE runs (n);")
     large = "PRAGMA cache_size = 10; CREATE TABLE large AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) SELECT zeroblob(4000) AS b FROM n;"
     script = f"{large} INSERT INTO runs VALUES (1); DELETE FROM child WHERE parent_id = 8;"
     if adds:
         assert (
-            scene.refuses(script + "INSERT INTO child VALUES (60, 99);")
+            family.refuses(script + "INSERT INTO child VALUES (60, 99);")
             == "child(parent_id) has rows without their parent in parent (1)"
         )
     else:
-        scene.run(script)
-        assert query(scene.path, "SELECT (SELECT count(*) FROM large), (SELECT count(*) FROM runs)") == [(500, 1)]
+        family.run(script)
+        assert query(family.path, "SELECT (SELECT count(*) FROM large), (SELECT count(*) FROM runs)") == [(500, 1)]
 
 
 # --- views and triggers -------------------------------------------------------------------------------
 
 
-def test_a_view_or_trigger_that_a_migration_breaks_stops_it(scene: Scene) -> None:
+def test_a_view_or_trigger_that_a_migration_breaks_stops_it(family: FamilyDatabase) -> None:
     run_sql(
-        scene.path,
+        family.path,
         """CREATE TABLE log (what); CREATE VIEW names AS SELECT name FROM parent;
         CREATE TRIGGER note AFTER UPDATE ON child BEGIN INSERT INTO log VALUES (new.id); END;""",
     )
-    assert "the view names no longer works: no such table: main.parent" in scene.refuses(
+    assert "the view names no longer works: no such table: main.parent" in family.refuses(
         "DROP TABLE child; DROP TABLE parent;", SchemaLeftBroken
     )
-    found = scene.refuses("DROP TABLE log;", SchemaLeftBroken)
+    found = family.refuses("DROP TABLE log;", SchemaLeftBroken)
     assert found == "the trigger note no longer works: no such table: main.log"
-    found = scene.refuses(
+    found = family.refuses(
         "CREATE TABLE n (id INTEGER PRIMARY KEY); DROP TABLE child; DROP TABLE parent; ALTER TABLE n RENAME TO parent;",
         MigrationFailed,
     )
@@ -273,8 +275,8 @@ def test_a_view_or_trigger_that_a_migration_breaks_stops_it(scene: Scene) -> Non
         "CREATE VIEW w AS SELECT 1 AS a; CREATE TRIGGER v INSTEAD OF INSERT ON w BEGIN DELETE FROM nowhere; END;",
     ],
 )
-def test_a_view_or_trigger_that_never_worked_is_not_left_behind(one_scene: Scene, made: str) -> None:
-    assert " v no longer works" in one_scene.refuses(made, SchemaLeftBroken)
+def test_a_view_or_trigger_that_never_worked_is_not_left_behind(one_family: FamilyDatabase, made: str) -> None:
+    assert " v no longer works" in one_family.refuses(made, SchemaLeftBroken)
 
 
 BROKEN = """
@@ -284,30 +286,30 @@ PRAGMA legacy_alter_table = ON; DROP TABLE gone;
 """
 
 
-def test_views_and_triggers_that_were_broken_before_do_not_stop_a_migration(scene: Scene) -> None:
-    run_sql(scene.path, BROKEN)
-    scene.run("CREATE TABLE more (a); DROP TABLE more; ALTER TABLE child ADD COLUMN note;")
-    scene.run("CREATE TRIGGER another AFTER INSERT ON parent BEGIN SELECT 1; END; CREATE VIEW fine AS SELECT * FROM parent;")
-    scene.run(f"PRAGMA legacy_alter_table = ON; {REBUILD}")
-    assert len(recorded(scene.path)) == 3
+def test_views_and_triggers_that_were_broken_before_do_not_stop_a_migration(family: FamilyDatabase) -> None:
+    run_sql(family.path, BROKEN)
+    family.run("CREATE TABLE more (a); DROP TABLE more; ALTER TABLE child ADD COLUMN note;")
+    family.run("CREATE TRIGGER another AFTER INSERT ON parent BEGIN SELECT 1; END; CREATE VIEW fine AS SELECT * FROM parent;")
+    family.run(f"PRAGMA legacy_alter_table = ON; {REBUILD}")
+    assert len(recorded(family.path)) == 3
 
 
-def test_a_view_that_is_broken_in_another_way_than_before_does_not_stop_a_migration(one_scene: Scene) -> None:
-    run_sql(one_scene.path, "CREATE TABLE a (x); CREATE TABLE b (x); CREATE VIEW both AS SELECT a.x FROM a, b; DROP TABLE b;")
-    one_scene.run("DROP TABLE a;")
-    assert recorded(one_scene.path) == ["p:001_step"]
+def test_a_view_that_is_broken_in_another_way_than_before_does_not_stop_a_migration(one_family: FamilyDatabase) -> None:
+    run_sql(one_family.path, "CREATE TABLE a (x); CREATE TABLE b (x); CREATE VIEW both AS SELECT a.x FROM a, b; DROP TABLE b;")
+    one_family.run("DROP TABLE a;")
+    assert recorded(one_family.path) == ["p:001_step"]
 
 
-def test_beside_a_broken_view_a_newly_broken_one_is_named_alone(scene: Scene) -> None:
-    run_sql(scene.path, BROKEN + "CREATE VIEW new_view AS SELECT name FROM parent;")
-    found = scene.refuses("DROP TABLE child; DROP TABLE parent;", SchemaLeftBroken)
+def test_beside_a_broken_view_a_newly_broken_one_is_named_alone(family: FamilyDatabase) -> None:
+    run_sql(family.path, BROKEN + "CREATE VIEW new_view AS SELECT name FROM parent;")
+    found = family.refuses("DROP TABLE child; DROP TABLE parent;", SchemaLeftBroken)
     assert found == "the view new_view no longer works: no such table: main.parent"
 
 
-def test_a_step_that_repairs_what_was_broken_passes(one_scene: Scene) -> None:
-    run_sql(one_scene.path, BROKEN)
-    one_scene.run("DROP VIEW old_view; CREATE TABLE gone (b);")
-    assert recorded(one_scene.path) == ["p:001_step"]
+def test_a_step_that_repairs_what_was_broken_passes(one_family: FamilyDatabase) -> None:
+    run_sql(one_family.path, BROKEN)
+    one_family.run("DROP VIEW old_view; CREATE TABLE gone (b);")
+    assert recorded(one_family.path) == ["p:001_step"]
 
 
 @pytest.mark.parametrize(
@@ -326,14 +328,16 @@ def test_a_step_that_repairs_what_was_broken_passes(one_scene: Scene) -> None:
         """,
     ],
 )
-def test_a_function_or_collation_that_only_the_application_knows_is_no_finding(scene: Scene, known_to_the_application: str) -> None:
-    scene.run(known_to_the_application)
-    scene.run("ALTER TABLE child ADD COLUMN note; CREATE TABLE x (a); DROP TABLE x;")
-    assert len(recorded(scene.path)) == 2
+def test_a_function_or_collation_that_only_the_application_knows_is_no_finding(
+    family: FamilyDatabase, known_to_the_application: str
+) -> None:
+    family.run(known_to_the_application)
+    family.run("ALTER TABLE child ADD COLUMN note; CREATE TABLE x (a); DROP TABLE x;")
+    assert len(recorded(family.path)) == 2
 
 
-def test_a_key_that_only_the_application_can_compare_is_no_finding_under_another_name_either(one_scene: Scene) -> None:
-    one_scene.run(
+def test_a_key_that_only_the_application_can_compare_is_no_finding_under_another_name_either(one_family: FamilyDatabase) -> None:
+    one_family.run(
         """
         conn.create_collation("my_order", lambda a, b: (a > b) - (a < b))
         conn.execute("CREATE TABLE sorted (name TEXT UNIQUE COLLATE my_order)")
@@ -342,20 +346,20 @@ def test_a_key_that_only_the_application_can_compare_is_no_finding_under_another
         conn.execute("INSERT INTO refers VALUES ('a')")
         """
     )
-    one_scene.run("ALTER TABLE refers RENAME TO refers_too;")
-    assert len(recorded(one_scene.path)) == 2
+    one_family.run("ALTER TABLE refers RENAME TO refers_too;")
+    assert len(recorded(one_family.path)) == 2
 
 
-def test_a_view_that_can_be_written_in_one_way_only_is_not_broken(one_scene: Scene) -> None:
-    one_scene.run(
+def test_a_view_that_can_be_written_in_one_way_only_is_not_broken(one_family: FamilyDatabase) -> None:
+    one_family.run(
         """CREATE VIEW v AS SELECT id FROM parent;
         CREATE TRIGGER g INSTEAD OF INSERT ON v BEGIN INSERT INTO parent (id) VALUES (new.id); END;"""
     )
-    assert recorded(one_scene.path) == ["p:001_step"]
+    assert recorded(one_family.path) == ["p:001_step"]
 
 
-def test_a_module_that_only_the_application_knows_is_no_finding(scene: Scene) -> None:
-    connection = sqlite3.connect(scene.path)
+def test_a_module_that_only_the_application_knows_is_no_finding(family: FamilyDatabase) -> None:
+    connection = sqlite3.connect(family.path)
     connection.execute("PRAGMA writable_schema = ON")
     connection.execute(
         "INSERT INTO sqlite_schema VALUES ('table', 'special', 'special', 0, 'CREATE VIRTUAL TABLE special USING my_module(a)')"
@@ -363,22 +367,24 @@ def test_a_module_that_only_the_application_knows_is_no_finding(scene: Scene) ->
     connection.execute("INSERT INTO sqlite_schema VALUES ('view', 'v', 'v', 0, 'CREATE VIEW v AS SELECT * FROM special')")
     connection.commit()
     connection.close()
-    scene.run("ALTER TABLE child ADD COLUMN note; CREATE TABLE x (a REFERENCES parent); DROP TABLE x;")
-    assert recorded(scene.path) == ["p:001_step"]
+    family.run("ALTER TABLE child ADD COLUMN note; CREATE TABLE x (a REFERENCES parent); DROP TABLE x;")
+    assert recorded(family.path) == ["p:001_step"]
 
 
 # --- what vanishes with a rebuild ---------------------------------------------------------------------
 
 
-def test_an_index_or_trigger_that_vanishes_with_a_rebuild_is_a_warning(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_index_or_trigger_that_vanishes_with_a_rebuild_is_a_warning(
+    family: FamilyDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
     run_sql(
-        scene.path,
+        family.path,
         """CREATE INDEX by_name ON parent (name); CREATE INDEX kept ON child (parent_id);
         CREATE TRIGGER note AFTER INSERT ON parent BEGIN SELECT 1; END;""",
     )
     with caplog.at_level(logging.WARNING, "homie_migrations"):
-        scene.run(REBUILD)
-    assert recorded(scene.path) == ["p:001_step"]
+        family.run(REBUILD)
+    assert recorded(family.path) == ["p:001_step"]
     assert [record.getMessage() for record in caplog.records] == [
         "p:001_step rebuilt a table and did not create the index by_name on parent again.",
         "p:001_step rebuilt a table and did not create the trigger note on parent again.",
@@ -394,16 +400,18 @@ def test_an_index_or_trigger_that_vanishes_with_a_rebuild_is_a_warning(scene: Sc
         "DROP INDEX by_name;",
     ],
 )
-def test_an_index_that_was_meant_to_go_is_no_warning(one_scene: Scene, caplog: pytest.LogCaptureFixture, migration: str) -> None:
-    run_sql(one_scene.path, "CREATE INDEX by_name ON parent (name);")
+def test_an_index_that_was_meant_to_go_is_no_warning(
+    one_family: FamilyDatabase, caplog: pytest.LogCaptureFixture, migration: str
+) -> None:
+    run_sql(one_family.path, "CREATE INDEX by_name ON parent (name);")
     with caplog.at_level(logging.WARNING, "homie_migrations"):
-        one_scene.run(migration)
+        one_family.run(migration)
     assert caplog.records == []
 
 
-def test_in_a_later_step_only_its_own_losses_are_warned_of(one_scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+def test_in_a_later_step_only_its_own_losses_are_warned_of(one_family: FamilyDatabase, caplog: pytest.LogCaptureFixture) -> None:
     write_pack(
-        one_scene.folder,
+        one_family.folder,
         "p",
         {
             "001_index.sql": "CREATE INDEX by_name ON parent (name);",
@@ -412,23 +420,23 @@ def test_in_a_later_step_only_its_own_losses_are_warned_of(one_scene: Scene, cap
         },
     )
     with caplog.at_level(logging.WARNING, "homie_migrations"):
-        MigrationRunner(one_scene.path, [write_pack(one_scene.folder, "p", {})], backup=False).apply()
+        MigrationRunner(one_family.path, [write_pack(one_family.folder, "p", {})], backup=False).apply()
     assert [record.getMessage() for record in caplog.records] == [
         "p:002_rebuild rebuilt a table and did not create the index by_name on parent again."
     ]
 
 
-def test_the_same_holds_for_a_rollback(scene: Scene) -> None:
+def test_the_same_holds_for_a_rollback(family: FamilyDatabase) -> None:
     files = {
         "001_step.sql": "CREATE TABLE extra (p REFERENCES parent);",
         "001_step.rollback.sql": "DELETE FROM parent; DROP TABLE extra;",
     }
-    pack = write_pack(scene.folder, "p", files)
-    MigrationRunner(scene.path, [pack], backup=False).apply()
-    before = scene.content
+    pack = write_pack(family.folder, "p", files)
+    MigrationRunner(family.path, [pack], backup=False).apply()
+    before = family.content
     with pytest.raises(ForeignKeysViolated, match=r"Rolling back p:001_step failed.*without their parent in parent \(3\)"):
-        MigrationRunner(scene.path, [pack], backup=False).rollback("p")
-    assert scene.content == before
+        MigrationRunner(family.path, [pack], backup=False).rollback("p")
+    assert family.content == before
 
 
 # --- problems as values ---------------------------------------------------------------------------------
@@ -501,13 +509,15 @@ def test_only_rows_without_a_parent_can_not_be_accepted() -> None:
     assert acceptable == {ROWS: False, DANGLING: True, VIEW: True}
 
 
-def test_a_dangling_reference_is_refused_with_what_usually_causes_it(one_scene: Scene) -> None:
+def test_a_dangling_reference_is_refused_with_what_usually_causes_it(one_family: FamilyDatabase) -> None:
     with pytest.raises(ForeignKeysViolated, match=r"Since SQLite 3\.26, ALTER TABLE \.\.\. RENAME rewrites the references"):
-        one_scene.run(WRONG_ORDER)
+        one_family.run(WRONG_ORDER)
 
 
-def test_a_reference_to_a_column_that_was_missing_before_does_not_hide_new_rows_without_a_parent(one_scene: Scene) -> None:
-    run_sql(one_scene.path, "CREATE TABLE c (x REFERENCES parent (lost), y REFERENCES parent);")
-    one_scene.run("INSERT INTO c VALUES (1, 1);")
-    found = one_scene.refuses("INSERT INTO c VALUES (2, 99);")
+def test_a_reference_to_a_column_that_was_missing_before_does_not_hide_new_rows_without_a_parent(
+    one_family: FamilyDatabase,
+) -> None:
+    run_sql(one_family.path, "CREATE TABLE c (x REFERENCES parent (lost), y REFERENCES parent);")
+    one_family.run("INSERT INTO c VALUES (1, 1);")
+    found = one_family.refuses("INSERT INTO c VALUES (2, 99);")
     assert found == "c(y) has rows without their parent in parent (1)"
