@@ -81,7 +81,7 @@ class MakesDatabases:
 
 
 def _free_place(path: Path) -> Path:
-    """A path for a new database. A copy over a database that is in use would corrupt it."""
+    """Return a path for a new database, because a copy over a database that is in use would corrupt it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(exist_ok=False)
     return path

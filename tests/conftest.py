@@ -95,7 +95,7 @@ class Installed:
 
 @pytest.fixture
 def installed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
-    """The distributions of one test, beside those of the environment. What they import is forgotten after it."""
+    """Install distributions for one test, beside those of the environment. Their modules are unloaded after it."""
     before = set(sys.modules)
     yield Installed(tmp_path_factory.mktemp("installed") / "site", monkeypatch)
     for name in set(sys.modules) - before:
@@ -140,6 +140,6 @@ def preloaded_python():
         yield python
 
 
-# Machines are noisy: a slow example is no failure, and one that fails says how to have it again.
+# A slow example on a busy machine is not a failure, and an example that fails prints how to repeat it.
 settings.register_profile("project", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")

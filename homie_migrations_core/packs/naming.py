@@ -106,7 +106,7 @@ def is_snapshot_of(database: str, name: str) -> bool:
 
 
 def size_in_words(size: int) -> str:
-    """A number of bytes as people say it."""
+    """Return a number of bytes as people write it."""
     if size < 1_000:
         return f"{size} bytes"
     unit, name = next((unit, name) for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")) if size >= unit)

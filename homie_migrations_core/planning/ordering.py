@@ -132,7 +132,7 @@ def order_applied(packs: Sequence[Pack], records: Sequence[Record], *, replaced:
 
 def rank_by_time(records: Iterable[Record]) -> dict[Key, int]:
     """
-    Number the records in the order in which they were written.
+    Give each record its number in the order in which they were written.
 
     The sequence decides before the time: a clock may go back, and it tells only seconds.
     """

@@ -34,7 +34,8 @@ def test_there_are_twelve_promises():
 def test_a_promise_names_tests_that_exist(promise: str):
     named = NAMED.findall(sections()[promise])
     assert named
-    assert not [f"{path}::{name}" for path, name in named if name not in functions_in(path)]
+    lost = [f"{path}::{name}" for path, name in named if name not in functions_in(path)]
+    assert not lost, f"renamed or moved? {PAGE} names tests that are not there"
 
 
 def test_every_campaign_belongs_to_a_promise():
