@@ -60,6 +60,23 @@ def refs(migrations: Iterable[Migration]) -> list[str]:
     return [each.ref for each in migrations]
 
 
+def one_line(shown: str) -> str:
+    """What the terminal shows of an error, on one line."""
+    return " ".join(line.strip() for line in shown.splitlines())
+
+
+def problems(shown: str) -> list[str]:
+    """The problems that stderr shows, each on one line; none takes more than three, but for a list of what was found."""
+    found: list[list[str]] = []
+    for line in shown.splitlines():
+        if line.startswith(" ") and found:
+            found[-1].append(line)
+        else:
+            found.append([line])
+    assert all(len([line for line in lines if not line.startswith("  - ")]) <= 3 for lines in found)
+    return [one_line("\n".join(lines)) for lines in found]
+
+
 def query(path: Path, sql: str, *parameters: object) -> list[tuple]:
     """What a second connection sees."""
     connection = sqlite3.connect(path)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from homie_migrations_core.cli.output import confirm, somebody_to_ask
+from homie_migrations_core.cli.asking import confirm, require_terminal
 from homie_migrations_core.cli.progress import RunProgress
 from homie_migrations_core.cli.report import DatabaseReport, Report
 from homie_migrations_core.cli.signals import SignalStop, stop_on_signals
@@ -112,11 +112,13 @@ class DatabaseChange:
         if self._settings.yes:
             return
         question = f"{action} {self.report.path}"
-        somebody_to_ask(question)
+        require_terminal(question)
         self.report.announce()
         note = explain()
         self._stop.raising = True  # a prompt waits for ever, and nothing is at work that a signal could tear
         try:
+            if self._stop.asked():  # it came before that
+                raise Stopped
             snapshot = "a snapshot is taken first" if self._settings.backup else "no snapshot is taken"
             confirm(question, f"{note}; {snapshot}.")
         except Stopped as stopped:

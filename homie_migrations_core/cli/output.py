@@ -1,12 +1,15 @@
 """
 Writes to the terminal, and is the only module that prints. Results go to stdout, everything else to stderr.
 
+Every text is escaped here, so that a name from a database or a file can't command the terminal. JSON escapes by itself.
+
 What a command reports, and with which exit code it ends, is decided in `report`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -14,25 +17,43 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO
 
-from homie_migrations_core.errors import ConfirmationDenied, HomieMigrationsError, NobodyToAsk
+from homie_migrations_core.cli.error_layout import error_lines
+from homie_migrations_core.cli.escaping import escape_block, escape_line
 
 
 def write_line(text: str) -> None:
     """Write one line to stdout."""
-    _write(text, sys.stdout)
+    _write(escape_line(text), sys.stdout)
+
+
+def write_block(text: str) -> None:
+    """Write text of several lines to stdout."""
+    _write(escape_block(text), sys.stdout)
+
+
+def write_document(text: str) -> None:
+    """Write SQL or a diagram to stdout: exactly as it is, unless a terminal shows it."""
+    _write(escape_block(text) if is_terminal(sys.stdout) else text, sys.stdout)
 
 
 def write_error(text: str) -> None:
     """Write one line to stderr."""
-    _write(text, sys.stderr)
+    _write(escape_line(text), sys.stderr)
 
 
-def _write(text: str, stream: TextIO | None) -> None:
+def write_prompt(text: str) -> None:
+    """Write a question to stderr, and stay on its line."""
+    _write(escape_line(text), sys.stderr, end="")
+
+
+def _write(text: str, stream: TextIO | None, end: str = "\n") -> None:
     if stream is None:  # the process was started with it closed
         return
     try:
-        print(text, file=stream, flush=True)
-    except BrokenPipeError:  # nobody reads on; the work and its exit code are not about that
+        print(text, end=end, file=stream, flush=True)
+    except OSError as problem:  # nobody reads on, or the terminal was closed; the work and its exit code are not about that
+        if problem.errno not in (errno.EPIPE, errno.EIO):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -41,25 +62,19 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def error(problem: Exception, *, verbose: bool = False) -> None:
+def error(problem: BaseException, *, heading: str = "Error", verbose: bool = False) -> None:
     """Write an error to stderr; with `verbose`, its traceback first."""
     if verbose:
         import traceback
 
-        write_error("".join(traceback.format_exception(problem)).rstrip())
-    write_error(f"Error: {error_message(problem)}")
-
-
-def error_message(problem: Exception) -> str:
-    """Return the message of an error; one that is not ours is a bug, and says so."""
-    if isinstance(problem, HomieMigrationsError):
-        return str(problem)
-    return f"This should not have happened: {type(problem).__name__}: {problem}. Please report it, with what -v shows."
+        _write(escape_block("".join(traceback.format_exception(problem)).rstrip()), sys.stderr)
+    for line in error_lines(problem, heading):
+        write_error(line)
 
 
 def write_json(document: object) -> None:
     """Write a JSON document to stdout, in ASCII, which every terminal and pipe can carry."""
-    write_line(json.dumps(document, indent=2))
+    _write(json.dumps(document, indent=2), sys.stdout)
 
 
 def usage_error(problem: Exception, *, as_json: bool) -> int:
@@ -68,7 +83,7 @@ def usage_error(problem: Exception, *, as_json: bool) -> int:
     context = getattr(problem, "ctx", None)
     if type(problem).__name__ == "NoArgsIsHelpError":  # called without a command: the help is the answer
         if message:  # else Rich has printed it already
-            write_line(message)
+            write_block(message)
         return 2
     if as_json:
         write_json({"databases": [], "broken": [], "error": {"code": "usage", "message": message}})
@@ -76,37 +91,6 @@ def usage_error(problem: Exception, *, as_json: bool) -> int:
     hint = f" Try `{context.command_path} --help`." if context is not None else ""
     write_error(f"Error: {message}{stop}{hint}")
     return int(getattr(problem, "exit_code", 2))
-
-
-def confirm(question: str, note: str) -> None:
-    """
-    Ask on the terminal for a yes. `note` tells what to know before.
-
-    Raises:
-        NobodyToAsk: There is no terminal.
-        ConfirmationDenied: The answer was no.
-    """
-    somebody_to_ask(question)
-    import typer
-
-    try:
-        agreed = typer.confirm(f"{question[0].upper()}{question[1:]}. {note} Go on?", err=True)
-    except typer.Abort:  # the end of the input is no yes
-        write_error("")
-        agreed = False
-    if not agreed:
-        raise ConfirmationDenied(question)
-
-
-def somebody_to_ask(question: str) -> None:
-    """
-    Make sure that there is a terminal to ask on.
-
-    Raises:
-        NobodyToAsk: There is none.
-    """
-    if not is_terminal(sys.stdin):
-        raise NobodyToAsk(question)
 
 
 def stdout_to_stderr() -> contextlib.AbstractContextManager[object]:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 
+from homie_migrations_core.cli.escaping import escape_line
 from homie_migrations_core.cli.output import is_terminal
 from homie_migrations_core.cli.report import DatabaseReport
 from homie_migrations_core.model import Run, Step
@@ -101,10 +102,15 @@ class _ProgressBar:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-        columns = (TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.fields[far]}"), TimeElapsedColumn())
+        columns = (
+            TextColumn("  {task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[far]}"),
+            TimeElapsedColumn(),
+        )
         bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
         with contextlib.suppress(OSError), bar:  # a terminal that went away is no reason to stop
-            task = bar.add_task(f"{task_name} since {since}", total=None, far="")
+            task = bar.add_task(f"{escape_line(task_name)} since {since}", total=None, far="")
             bar.tasks[0].start_time = began
             while not over.wait(0.2):
                 done, total = self.done, self.total

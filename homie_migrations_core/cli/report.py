@@ -17,13 +17,15 @@ from typing import Self
 from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.cli import output
 from homie_migrations_core.cli.documents import common
+from homie_migrations_core.cli.error_layout import error_message
 from homie_migrations_core.cli.options import OutputOptions
 from homie_migrations_core.cli.tables import show_table
 from homie_migrations_core.errors import HomieMigrationsError
 from homie_migrations_core.model import DatabaseStatus, LeftOut
 from homie_migrations_core.runner import MigrationRunner
+from homie_migrations_core.stopping import Stopped
 
-_STRONGEST_FIRST = (143, 130, 2, 1, 4, 3)
+_STRONGEST_FIRST = (143, 129, 130, 2, 1, 4, 3)
 _INFINITIVES = {"applied": "apply", "rolled_back": "roll back", "redone": "redo", "recorded": "record"}
 
 
@@ -48,14 +50,12 @@ class Report:
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, where: TracebackType | None) -> None:
         self._around.close()
-        if isinstance(problem, Exception):
-            self.failed(problem)
-        elif isinstance(problem, KeyboardInterrupt):
+        if isinstance(problem, KeyboardInterrupt | Stopped):
             self._codes.add(130)
             self.document["error"] = {"code": "run_stopped", "message": "Stopped."}
             output.write_error("Stopped.")
-        elif problem is not None:
-            return
+        elif problem is not None:  # even a SystemExit: a pack's module raised it
+            self.failed(problem)
         if self.as_json:
             output.write_json(self.document)
         code = next((code for code in _STRONGEST_FIRST if code in self._codes), 0)
@@ -65,19 +65,18 @@ class Report:
         """End the command with this code, unless a stronger one comes."""
         self._codes.add(code)
 
-    def failed(self, problem: Exception) -> common.Problem:
+    def failed(self, problem: BaseException) -> common.Problem:
         """Report an error that ended the command or its work on one database, and return it as JSON has it."""
         code, exit_code = (problem.code, problem.exit_code) if isinstance(problem, HomieMigrationsError) else ("unexpected", 1)
         self._codes.add(exit_code)
         output.error(problem, verbose=self._verbose)
-        return self._first_error({"code": code, "message": output.error_message(problem)})
+        return self._first_error({"code": code, "message": error_message(problem)})
 
     def would_fail(self, problem: HomieMigrationsError) -> common.Problem:
         """Report what would fail according to a rehearsal, and return it as JSON has it."""
         self._codes.add(1)
-        message = f"In a rehearsal: {problem}"
-        output.write_error(message)
-        return self._first_error({"code": problem.code, "message": message})
+        output.error(problem, heading="In a rehearsal")
+        return self._first_error({"code": problem.code, "message": f"In a rehearsal: {problem}"})
 
     def _first_error(self, found: common.Problem) -> common.Problem:
         if self.document["error"] is None:
@@ -88,6 +87,11 @@ class Report:
         """Write a result for people."""
         if self.for_people:
             output.write_line(text)
+
+    def write_block(self, text: str) -> None:
+        """Write a result of several lines for people."""
+        if self.for_people:
+            output.write_block(text)
 
     def note(self, text: str) -> None:
         """Write something for people that is no result."""
@@ -131,7 +135,9 @@ class Report:
         self.document["databases"].append(report.document)
         try:
             yield report
-        except Exception as problem:
+        except (KeyboardInterrupt, Stopped, GeneratorExit):
+            raise
+        except BaseException as problem:  # whatever a pack raises: it ends the work on this database only
             report.document["error"] = self.failed(problem)
             if getattr(problem, "code", "") == "foreign_tracking_table":
                 report.document["state"] = "foreign"

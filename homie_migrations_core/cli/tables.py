@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from homie_migrations_core.cli.escaping import escape_line
 from homie_migrations_core.cli.output import is_terminal, write_line
 
 _COLOURS = {
@@ -24,6 +25,7 @@ def show_table(indent: str, headings: Sequence[str], rows: Sequence[Sequence[str
     """Write the rows to stdout. The headings are shown on a terminal only."""
     if not rows:
         return
+    rows = [[escape_line(cell) for cell in row] for row in rows]
     if is_terminal(sys.stdout):
         from rich.console import Console
         from rich.padding import Padding

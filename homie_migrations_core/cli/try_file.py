@@ -23,6 +23,9 @@ def try_migration(file: str | os.PathLike[str]) -> int:
         with output.log_on_stderr():
             try_file(path, output.write_line)
     except (HomieMigrationsError, UnusablePack) as error:
-        output.write_error(f"Error: {error}")
+        if isinstance(error, HomieMigrationsError):
+            output.error(error)
+        else:
+            output.write_error(f"Error: {error}")
         return 1
     return 0

@@ -158,11 +158,17 @@ class Terminal:
             elif self.process.poll() is not None:
                 return
 
+    def hang_up(self) -> None:
+        """Close the terminal, as somebody who closes its window does."""
+        os.close(self.screen)
+        self.screen = -1
+
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
-        os.close(self.screen)
+        if self.screen >= 0:
+            os.close(self.screen)
 
 
 @pytest.fixture

@@ -169,6 +169,7 @@ def supervise(request: dict, descriptors: list[int]) -> None:
 
 def become(streams: list[int], arguments: list[str], cwd: str, env: dict[str, str], *, terminal: bool) -> None:
     """Become the command, as if this process had been started for it."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
     if terminal:  # or Ctrl-C typed on it would reach nobody
         import fcntl
         import termios

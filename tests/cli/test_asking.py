@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import select
+import signal
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 import pytest
-from helpers import creates, fingerprint, python_migration, recorded, run_sql
+from helpers import creates, fingerprint, problems, python_migration, recorded, run_sql
+
+from homie_migrations_core.cli.asking import read_line
 
 TWO = {"001_one.py": creates(1, "one"), "002_two.py": creates(2, "two")}
 COMMANDS = {
@@ -58,7 +66,7 @@ def test_without_a_terminal_and_without_yes_it_ends_with_2_and_nothing_changed(
     assert said.json["databases"][0]["packs"][0]["current_version"] == 2
     assert "there is no terminal to ask on" in alone.err
     assert "--yes" in alone.err
-    assert len(alone.err.splitlines()) == 1
+    assert len(problems(alone.err)) == 1
     assert fingerprint(tmp_path) == before
 
 
@@ -214,14 +222,123 @@ def test_anything_but_yes_on_a_terminal_ends_with_1_and_nothing_changed(on_a_ter
     assert fingerprint(tmp_path) == before
 
 
-def test_ctrl_c_at_the_question_ends_with_130_and_nothing_changed(on_a_terminal, tmp_path: Path, options):
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(getattr(signal, name), code) for name, code in (("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)) if hasattr(signal, name)],
+)
+def test_a_signal_at_the_question_ends_it_and_nothing_is_changed(on_a_terminal, tmp_path: Path, options, number: int, code: int):
     before = fingerprint(tmp_path)
     terminal = on_a_terminal("rollback", "tasks", *options, width=300)
     terminal.until("Go on?")
-    terminal.type("\x03")
-    assert terminal.ended(seconds=10) == 130
+    if number == signal.SIGINT:
+        terminal.type("\x03")
+    else:
+        terminal.process.send_signal(number)
+    assert terminal.ended(seconds=10) == code
     assert "no migration was running" in terminal.seen
+    assert "\nError: Stopped on request" in terminal.seen
     assert fingerprint(tmp_path) == before
+
+
+def test_an_answer_that_is_neither_yes_nor_no_is_asked_again(on_a_terminal, tmp_path: Path, options):
+    terminal = on_a_terminal("rollback", "tasks", *options, "--no-backup", width=300)
+    terminal.until("Go on?")
+    terminal.type("perhaps\n")
+    terminal.until("Please answer y or n.")
+    terminal.type("YES\n")
+    assert terminal.ended() == 0
+    assert terminal.seen.count("Go on? [y/N]: ") == 2
+    assert recorded(tmp_path / "homie_tasks.db") == ["tasks:001_one"]
+
+
+# --- waiting for a line ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pipe():
+    """A stream that a line can be read from, and the end to write to."""
+    reading, writing = os.pipe()
+    with open(reading, encoding="utf-8") as stream, open(writing, "wb", buffering=0) as end:
+        yield stream, end
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows reads a line in one go")
+def test_a_signal_that_comes_just_before_the_wait_ends_it(pipe, monkeypatch: pytest.MonkeyPatch):
+    """A blocking read would miss it: the handler has been called already, or is called only after the read."""
+    stream, end = pipe
+    waiting, woken = select.select, []
+
+    def select_late(*arguments: object) -> object:
+        if not woken:
+            os.kill(os.getpid(), signal.SIGTERM)
+        ready = waiting(*arguments, 5)
+        if not woken:
+            end.write(b"yes\n")
+        woken.append(ready[0])
+        return ready
+
+    monkeypatch.setattr(select, "select", select_late)
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        assert read_line(stream) == "yes\n"
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    (first, second) = woken
+    assert len(first) == 1
+    assert first != [stream.fileno()]
+    assert second == [stream.fileno()]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows reads a line in one go")
+def test_a_signal_whose_handler_does_not_raise_goes_on_with_the_wait(pipe):
+    stream, end = pipe
+    heard: list[int] = []
+
+    def handle(number: int, _: object) -> None:
+        heard.append(number)
+        end.write("später\n".encode())
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM))
+        timer.start()
+        assert read_line(stream) == "später\n"
+        timer.join()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM]
+    assert signal.set_wakeup_fd(-1) == -1  # nothing is left behind
+
+
+def test_a_line_may_come_in_pieces_and_the_end_of_the_input_is_an_empty_line(pipe):
+    stream, end = pipe
+
+    def write() -> None:
+        for piece in (b"y", b"e", b"s\n"):
+            end.write(piece)
+            time.sleep(0.05)
+        end.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert read_line(stream) == "yes\n"
+    writer.join()
+    assert read_line(stream) == ""
+
+
+def test_a_stream_in_memory_is_read_as_it_is():
+    stream = io.StringIO("yes\nno")
+    assert [read_line(stream), read_line(stream), read_line(stream)] == ["yes\n", "no", ""]
+
+
+def test_off_the_main_thread_a_line_is_read_without_signals(pipe):
+    stream, end = pipe
+    end.write(b"yes\n")
+    lines: list[str] = []
+    reader = threading.Thread(target=lambda: lines.append(read_line(stream)))
+    reader.start()
+    reader.join()
+    assert lines == ["yes\n"]
 
 
 def test_nothing_is_asked_if_there_is_nothing_to_roll_back(homie, options):

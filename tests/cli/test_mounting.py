@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from helpers import recorded
+from helpers import problems, recorded
 from typer.testing import CliRunner
 
 from homie_migrations_core.cli.app import app, migrations
@@ -129,7 +129,7 @@ def test_a_mounted_group_keeps_its_errors_and_exit_codes(host, arguments):
     said, with_json = host("migrations", *arguments), host("migrations", *arguments, "--json")
     assert said.exit_code == with_json.exit_code == 2
     assert said.stderr.startswith("Error: ")
-    assert len(said.stderr.splitlines()) == 1
+    assert len(problems(said.stderr)) == 1
     assert '"code": ' in with_json.stdout
 
 

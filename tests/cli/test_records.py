@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers import EARLIER_TABLE, creates, fingerprint, python_migration, query, recorded, run_sql, tables
+from helpers import EARLIER_TABLE, creates, fingerprint, problems, python_migration, query, recorded, run_sql, tables
 
 RUNS_NEVER = "raise AssertionError('a migration was run')"
 
@@ -125,7 +125,7 @@ def test_where_no_table_is_a_baseline_is_refused_with_1_and_nothing_is_made(homi
     said = homie("baseline", "tasks", "1", "--dir", folder, "--database", path, "--json")
     assert (said.code, said.json["error"]["code"]) == (1, "baseline_refused")
     assert said.json["databases"][0]["recorded"] == []
-    assert len(said.err.splitlines()) == 1
+    assert len(problems(said.err)) == 1
     assert fingerprint(tmp_path) == before
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers import creates, fingerprint, python_migration, query, recorded, run_sql, tables
+from helpers import creates, fingerprint, problems, python_migration, query, recorded, run_sql, tables
 
 ONE, TWO = creates(1, "one"), creates(2, "two")
 
@@ -118,8 +118,8 @@ def test_everything_that_stands_against_it_is_named_and_nothing_is_begun(homie, 
     before = fingerprint(tmp_path)
     said = homie("reset", *folder, "--yes")
     assert said.code == 1
-    assert len(said.err.splitlines()) == 1
-    assert said.err.startswith(f"Error: Nothing was rolled back in {database}: ")
+    assert len(problems(said.err)) == 1
+    assert said.err.startswith(f"Error: Nothing was rolled back in {database}:\n  - ")
     for words in (
         "tasks:001_one",
         "tasks:002_two has no rollback_migration",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import importlib_metadata  # noqa: F401  (before `nothing_else` hides the folder it is in)
 import pytest
-from helpers import creates, fingerprint, run_sql
+from helpers import creates, fingerprint, problems, run_sql
 
 from homie_migrations_core.sqlite.schema import read_schema
 from homie_migrations_core.sqlite.schema_comparison import compare
@@ -129,7 +129,7 @@ def test_with_a_database_it_is_what_is_in_the_file_whoever_made_it(homie, notes:
 
 def test_a_database_that_is_not_there_ends_with_2_and_is_not_made(homie, notes: Path, tmp_path: Path):
     said = homie("schema", "--dir", notes, "--database", tmp_path / "nowhere.db")
-    assert (said.code, said.out, len(said.err.splitlines())) == (2, "", 1)
+    assert (said.code, said.out, len(problems(said.err))) == (2, "", 1)
     assert not (tmp_path / "nowhere.db").exists()
 
 
@@ -161,7 +161,7 @@ def test_a_migration_that_fails_on_an_empty_database_is_named_and_ends_with_1(ho
         "def get_migration_version(): return 3\ndef apply_migration(conn):\n    conn.execute('SELECT * FROM not_there')\n"
     )
     said = homie("schema", "--dir", notes, "--json")
-    assert (said.code, said.json["error"]["code"], len(said.err.splitlines())) == (1, "not_replayable", 1)
+    assert (said.code, said.json["error"]["code"], len(problems(said.err))) == (1, "not_replayable", 1)
     assert "notes:003_rows" in said.err
     assert "003_rows.py, line 3" in said.err
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers import creates, fingerprint, recorded
+from helpers import creates, fingerprint, problems, recorded
 
 from homie_migrations_core.cli.options import OutputOptions
 from homie_migrations_core.cli.report import Report
@@ -25,7 +25,7 @@ def test_a_failing_migration_in_one_database_does_not_stop_another(homie, instal
     assert recorded(tmp_path / "modules" / FILE) == OURS
     assert recorded(tmp_path / "modules" / "homie_zebra.db") == ["zebra:001_z"]
     assert "Applying alpha:001_a failed" in said.err
-    assert len(said.err.splitlines()) == 1
+    assert len(problems(said.err)) == 1
     again = homie("apply", "--data-dir", tmp_path, "--json")
     assert again.code == 1
     assert [(Path(each["path"]).name, each.get("error", {}).get("code")) for each in again.json["databases"]] == [
@@ -96,7 +96,7 @@ def test_a_broken_distribution_is_named_the_exit_code_is_1_and_the_healthy_work_
 
     assert said.code == 1
     assert words in said.err
-    assert len(said.err.splitlines()) <= 3
+    assert 1 <= len(problems(said.err)) <= 2
     assert recorded(tmp_path / "modules" / FILE) == OURS
     assert not (tmp_path / "modules" / "homie_stranger.db").exists()
 
@@ -116,7 +116,7 @@ def test_the_healthy_pack_of_a_shared_database_is_applied_beside_a_broken_one(ho
     assert said.code == 1
     assert recorded(tmp_path / "modules" / FILE) == OURS
     assert "Left out: stranger: 001_one.py, line 1" in said.err
-    assert len(said.err.splitlines()) == 1
+    assert len(problems(said.err)) == 1
 
 
 def test_a_broken_pack_beside_the_named_one_is_not_this_calls_business(homie, installed, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: they end a run within seconds, whatever it is doing, at the boundary before it."""
+"""Ctrl-C, SIGTERM and SIGHUP: they end a run within seconds, whatever it is doing, at the boundary before it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 
 import pytest
-from helpers import creates, fingerprint, python_migration, query, recorded, run_sql, tables
+from helpers import creates, fingerprint, one_line, problems, python_migration, query, recorded, run_sql, tables
 
 from homie_migrations_core import MigrationPack, MigrationRunner
+from homie_migrations_core.cli.signals import SignalStop, stop_on_signals
 from homie_migrations_core.errors import RunStopped
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
-SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)] if os.name != "nt" else []
+NAMES = [signal.Signals(number).name for number, _ in SIGNALS]
 SECONDS = 8
 """How long a run may take to end: it is asked to within one, and this machine may be busy."""
 
@@ -85,9 +89,9 @@ def process_in_words(process: int) -> str:
     return f"process {process} ({command[:80]})"
 
 
-def without_waiting(err: str) -> list[str]:
+def without_waiting(err: str) -> str:
     """The lines of stderr but for the one that says who is waited for."""
-    return [line for line in err.splitlines() if not line.startswith("  waiting for ")]
+    return "\n".join(line for line in err.splitlines() if not line.startswith("  waiting for "))
 
 
 class Scene:
@@ -142,7 +146,7 @@ def scene(tmp_path: Path, homie) -> Scene:
     return Scene(tmp_path, homie)
 
 
-@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=NAMES)
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_a_signal_undoes_the_running_migration_and_ends_the_run(started, scene: Scene, body: str, number: int, code: int):
     scene.add("002_two.py", endless(scene.flag, body))
@@ -153,7 +157,7 @@ def test_a_signal_undoes_the_running_migration_and_ends_the_run(started, scene: 
 
     assert process.returncode == code, err
     assert "tasks:002_two was undone" in err
-    assert len(err.splitlines()) == 1
+    assert len(problems(err)) == 1
     assert "applied tasks" not in out
     assert scene.is_at_the_old_boundary()
 
@@ -271,7 +275,7 @@ def locked(scene: Scene):
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux says which files a process has open")
-@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=NAMES)
 @pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
 def test_a_signal_ends_the_wait_for_a_lock(started, scene: Scene, locked, how: str, number: int, code: int):
     scene.add("002_two.py", creates(2, "two"))
@@ -283,9 +287,10 @@ def test_a_signal_ends_the_wait_for_a_lock(started, scene: Scene, locked, how: s
 
     assert process.returncode == code, err
     assert "applied" not in out
-    assert without_waiting(err) == [
-        f"Error: Stopped on request in {scene.database}: no migration was running. Run it again to continue."
-    ]
+    assert (
+        one_line(without_waiting(err))
+        == f"Error: Stopped on request in {scene.database}: no migration was running. Run it again to continue."
+    )
 
 
 WAITS = {
@@ -315,9 +320,10 @@ def test_a_signal_ends_every_other_commands_wait_for_a_lock_too(
     _out, err = end(process, number)
 
     assert process.returncode == code, err
-    assert without_waiting(err) == [
-        f"Error: Stopped on request in {scene.database}: no migration was running. Run it again to continue."
-    ]
+    assert (
+        one_line(without_waiting(err))
+        == f"Error: Stopped on request in {scene.database}: no migration was running. Run it again to continue."
+    )
     locked("nothing more")
     assert fingerprint(scene.database.parent) == before
 
@@ -352,7 +358,7 @@ def test_a_lock_that_stays_is_told_after_the_time_out(homie, scene: Scene, locke
         assert said.code == 1
         assert said.json["error"]["code"] == "lock_timeout"
         assert "after 0.2 s" in said.err
-        assert len(said.err.splitlines()) == 1
+        assert len(problems(said.err)) == 1
 
 
 def test_reading_is_not_held_up_by_a_writer_at_work(homie, scene: Scene, locked):
@@ -449,7 +455,7 @@ def test_a_signal_ends_a_copy_and_nothing_of_it_is_left(
     _out, err = end(process, number)
 
     assert process.returncode == code, err
-    assert err == f"Error: Stopped on request in {scene.database}: no migration was running. Run it again to continue.\n"
+    assert one_line(err) == f"Error: Stopped on request in {scene.database}: no migration was running. Run it again to continue."
     assert fingerprint(scene.database.parent) == before
     assert {path.name for path in scene.database.parent.iterdir()} <= {"tasks", "homie_tasks.db", "copy.db"}
 
@@ -466,7 +472,7 @@ def test_a_signal_while_a_snapshot_is_put_back_into_a_wal(started, scene: Scene,
     assert query(scene.database, "PRAGMA integrity_check") == [("ok",)]
 
 
-@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=NAMES)
 @pytest.mark.parametrize("body", [BODIES[name] for name in ("one long call", "one long statement")], ids=["call", "statement"])
 def test_a_signal_ends_a_rehearsal_in_a_migration(started, scene: Scene, body: str, number: int, code: int):
     scene.add("002_two.py", endless(scene.flag, body))
@@ -479,7 +485,7 @@ def test_a_signal_ends_a_rehearsal_in_a_migration(started, scene: Scene, body: s
     scene.flag.unlink()
     assert process.returncode == code, err
     assert out == ""
-    assert err == f"Error: Stopped on request in {scene.database}: tasks:002_two was undone. Run it again to continue.\n"
+    assert one_line(err) == f"Error: Stopped on request in {scene.database}: tasks:002_two was undone. Run it again to continue."
     assert fingerprint(scene.database.parent) == before
     assert scene.is_at_the_old_boundary()
 
@@ -493,6 +499,62 @@ def test_after_a_signal_no_further_database_is_rehearsed(started, scene: Scene, 
     assert process.returncode == 130
     assert document["error"]["code"] == "run_stopped"
     assert [each["path"] for each in document["databases"]] == [str(scene.database)]
+
+
+# --- a closed terminal ------------------------------------------------------------------------------------------
+
+
+def test_a_closed_terminal_ends_a_rehearsal_and_leaves_no_copy(on_a_terminal, scene: Scene):
+    """The process gets SIGHUP, and can no longer write to the terminal either."""
+    scene.add("002_two.py", endless(scene.flag, "time.sleep(1000)"))
+    before = fingerprint(scene.database.parent)
+    terminal = on_a_terminal("rehearse", *scene.options[:4])
+    wait_for(scene.flag.exists, terminal.process)
+    terminal.hang_up()
+    assert terminal.process.wait(timeout=SECONDS) == 129
+    scene.flag.unlink()
+    assert fingerprint(scene.database.parent) == before
+
+
+def test_a_closed_terminal_undoes_a_run(on_a_terminal, scene: Scene):
+    scene.add("002_two.py", endless(scene.flag, BODIES["many short statements"]))
+    terminal = on_a_terminal("apply", *scene.options)
+    wait_for(scene.flag.exists, terminal.process)
+    terminal.hang_up()
+    assert terminal.process.wait(timeout=SECONDS) == 129
+    assert scene.is_at_the_old_boundary()
+
+
+def test_a_second_sighup_does_not_disturb_the_undoing(started, scene: Scene):
+    """A shell sends it to its jobs as well as the terminal does."""
+    scene.add("002_two.py", endless(scene.flag, BODIES["Python code"]))
+    process = started("apply", *scene.options)
+    wait_for(scene.flag.exists, process)
+    for _ in range(3):
+        process.send_signal(signal.SIGHUP)
+    _, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 129
+    assert "tasks:002_two was undone" in err
+    assert scene.is_at_the_old_boundary()
+
+
+@pytest.mark.skipif(shutil.which("nohup") is None, reason="there is no nohup here")
+def test_a_command_under_nohup_keeps_ignoring_sighup(scene: Scene):
+    scene.add("002_two.py", endless(scene.flag, "time.sleep(1.5); return"))
+    line = ["nohup", sys.executable, "-m", "homie_migrations_core", "migrations", "apply", *map(str, scene.options)]
+    with subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(scene.flag.exists, process)
+        process.send_signal(signal.SIGHUP)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert recorded(scene.database) == ["tasks:001_one", "tasks:002_two"]
+
+
+def test_the_handlers_of_before_are_restored():
+    before = {number: signal.getsignal(number) for number, _ in SIGNALS}
+    with stop_on_signals(SignalStop()) as _:
+        assert all(signal.getsignal(number) is not before[number] for number, _ in SIGNALS)
+    assert {number: signal.getsignal(number) for number, _ in SIGNALS} == before
 
 
 # --- the library ------------------------------------------------------------------------------------------------
@@ -543,7 +605,7 @@ def test_the_library_lets_ctrl_c_pass_with_nothing_changed(scene: Scene, call: s
     assert fingerprint(scene.database.parent) == before
 
 
-@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=NAMES)
 @pytest.mark.parametrize("command", ["validate", "schema"])
 def test_a_signal_ends_a_replay(started, scene: Scene, command: str, number: int, code: int):
     endless = f"import time\nfrom pathlib import Path\ndef get_migration_version():\n    return 1\ndef apply_migration(conn):\n    Path({str(scene.flag)!r}).touch()\n    time.sleep(1000)\n"

@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from helpers import creates, fingerprint, query, recorded, run_sql, tables
+from helpers import creates, fingerprint, problems, query, recorded, run_sql, tables
 
 FILES = {"001_one.py": creates(1, "one"), "002_two.py": creates(2, "two")}
 
@@ -209,7 +209,7 @@ def test_without_a_terminal_and_without_yes_it_ends_with_2_and_nothing_changed(
     assert said.code == alone.code == 2
     assert said.json["error"]["code"] == "nobody_to_ask"
     assert "--yes" in alone.err
-    assert len(alone.err.splitlines()) == 1
+    assert len(problems(alone.err)) == 1
     assert fingerprint(path.parent) == before
 
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers import creates, recorded, run_sql
+from helpers import creates, problems, recorded, run_sql
 
 from homie_migrations_core.cli import progress
 
@@ -262,7 +262,7 @@ def test_who_is_waited_for_is_said_in_a_pipe_too_but_for_quiet_and_json(started,
     who = f"process {os.getpid()} (" if Path("/proc/locks").exists() else "another process"
     waiting = [line for line in err.splitlines() if line.startswith(f"  waiting for {who}")]
     assert len(waiting) == told
-    (error,) = (line for line in err.splitlines() if line not in waiting)
+    (error,) = problems("\n".join(line for line in err.splitlines() if line not in waiting))
     assert error.startswith("Error: Gave up waiting for the write lock on ")
     assert who.replace("another process", "another connection") in error
 

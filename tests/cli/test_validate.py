@@ -11,7 +11,7 @@ from pathlib import Path
 
 import importlib_metadata  # noqa: F401  (before `nothing_else` hides the folder it is in)
 import pytest
-from helpers import EARLIER_TABLE, creates, fingerprint, query, run_sql
+from helpers import EARLIER_TABLE, creates, fingerprint, problems, query, run_sql
 
 FILE = "homie_tasks.db"
 TWO = {"001_one.sql": "CREATE TABLE one (a)", "002_two.sql": "CREATE TABLE two (a)"}
@@ -192,7 +192,7 @@ def test_a_database_that_can_not_be_read_does_not_hide_the_findings_of_another(h
     said = homie("validate", "--data-dir", tmp_path)
     assert said.code == 2
     assert "drift_table_removed" in said.out
-    assert len(said.err.splitlines()) == 1
+    assert len(problems(said.err)) == 1
 
 
 def test_with_a_pack_named_only_its_findings_are_told(homie, installed, tmp_path: Path):
@@ -253,7 +253,7 @@ def test_what_refuses_a_late_migration_says_whether_the_order_matters(homie, tas
     run_sql(tasks.database, "DROP TABLE one; DELETE FROM schema_migrations WHERE version = 1")
     before = fingerprint(tasks.database.parent)
     said = homie(command, *tasks.options)
-    assert (said.code, len(said.err.splitlines())) == (1, 1)
+    assert (said.code, len(problems(said.err))) == (1, 1)
     assert "applied now, the migrations produce the same schema as in the order of their versions" in said.err
     assert "--allow-late" in said.err
     assert homie(command, *tasks.options, "--json").json["error"]["code"] == "migration_late"
@@ -266,7 +266,7 @@ def test_what_refuses_a_replaced_migration_says_whether_the_schema_is_there(homi
     (tasks.folder / "002_two.sql").unlink()
     (tasks.folder / "002_other.sql").write_text("CREATE TABLE two (a, b)")
     said = homie(command, *tasks.options)
-    assert (said.code, len(said.err.splitlines())) == (1, 1)
+    assert (said.code, len(problems(said.err))) == (1, 1)
     assert "the schema is not the one that the pack produces today" in said.err
     assert "`two` lacks the column `b`, which its migrations create" in said.err
 

@@ -20,15 +20,7 @@ from typing import NamedTuple
 
 import pytest
 from cli.conftest import homie  # noqa: F401
-from helpers import (
-    creates,
-    fingerprint,
-    python_migration,
-    query,
-    recorded,
-    run_sql,
-    tables,
-)
+from helpers import creates, fingerprint, one_line, problems, python_migration, query, recorded, run_sql, tables
 from sqlite.forks import becoming_somebody, command_line, in_a_child, load_every_module
 
 COMMANDS = ["apply", "status"]
@@ -144,8 +136,8 @@ def test_a_file_that_is_no_use_is_refused_with_its_reason_and_left(homie, place:
     said, with_json = homie(command, *place.options), homie(command, *place.options, "--json")
 
     assert said.code == with_json.code == 2
-    assert f"Nothing was changed in {place.database}: {words}" in said.err
-    assert len(said.err.splitlines()) == 1
+    assert f"Nothing was changed in {place.database}: {words}" in one_line(said.err)
+    assert len(problems(said.err)) == 1
     assert words in with_json.out
     assert fingerprint(place.folder) == before
 
@@ -161,7 +153,7 @@ def test_a_name_that_no_file_can_have_is_refused(homie, place: Place, command: s
     said = homie(command, "--dir", place.migrations, "--database", str(place.folder / name))
     assert said.code == 2
     assert words in said.err
-    assert len(said.err.splitlines()) == 1
+    assert len(problems(said.err)) == 1
     assert fingerprint(place.folder) == before
 
 
@@ -179,8 +171,8 @@ def test_a_file_that_only_a_newer_sqlite_may_write_is_not_changed(homie, place: 
     before = fingerprint(place.folder)
     said = homie("apply", *place.options)
     assert said.code == 2
-    assert f"Nothing was changed in {place.database}: its format or schema needs a newer SQLite" in said.err
-    assert len(said.err.splitlines()) == 1
+    assert f"Nothing was changed in {place.database}: its format or schema needs a newer SQLite" in one_line(said.err)
+    assert len(problems(said.err)) == 1
     assert fingerprint(place.folder) == before
 
 
@@ -211,8 +203,10 @@ def test_a_tracking_table_of_another_shape_is_refused_and_left(homie, place: Pla
     before = fingerprint(place.folder)
     said = homie(command, *place.options)
     assert said.code == 1
-    assert f"Nothing was changed in {place.database}: its table `schema_migrations` belongs to another tool ({words}" in said.err
-    assert len(said.err.splitlines()) == 1
+    assert f"Nothing was changed in {place.database}: its table `schema_migrations` belongs to another tool ({words}" in one_line(
+        said.err
+    )
+    assert len(problems(said.err)) == 1
     assert fingerprint(place.folder) == before
 
 
@@ -366,11 +360,11 @@ def test_without_a_right_apply_names_what_is_in_the_way_and_status_shows_what_ca
     for (ended, _, err), expected in zip(applied, codes, strict=True):
         assert ended == expected, err
         assert refused.format(folder=shared.folder) in err
-        assert len(err.splitlines()) == 1
+        assert len(problems(err)) == 1
     ended, out, err = status
     assert ended == code, err
     assert shown in (err if code else out)
-    assert len(err.splitlines()) <= 1
+    assert len(problems(err)) <= 1
     assert fingerprint(shared.folder) == before
 
 

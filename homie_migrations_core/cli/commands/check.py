@@ -119,8 +119,10 @@ def _report_checked(report: Report, found: Checked, checked: list[Checked], *, v
             report.write(f"  checked {ref}")
     for each in found.findings:
         if each.accepted is None:
-            report.write(f"  {each.code}: {each.message}\n    {each.advice}")
+            report.write(f"  {each.code}: {each.message}")
+            report.write(f"    {each.advice}")
         else:
-            report.write(f"  accepted, {each.code}: {each.message}\n    The reason given: {each.accepted}")
+            report.write(f"  accepted, {each.code}: {each.message}")
+            report.write(f"    The reason given: {each.accepted}")
     for note in found.notes:
         report.write(f"  note: {note}")

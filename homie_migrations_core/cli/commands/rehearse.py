@@ -101,7 +101,8 @@ def _report_rehearsal(report: DatabaseReport, found: Rehearsal, *, sql: bool) ->
 def _write_step(report: DatabaseReport, step: RehearsedStep, *, sql: bool) -> None:
     if sql:
         for statement in step.statements:
-            report.write("\n".join(f"       {line}" for line in f"{statement.rstrip(';')};".splitlines()))
+            lines = f"{statement.rstrip(';')};".split("\n")  # not splitlines(), which drops control characters
+            report.whole.write_block("\n".join(f"       {line}" for line in lines))
         if step.statements_left_out:
             report.write(f"       and {counted(step.statements_left_out, 'statement')} more")
     for change in step.schema:

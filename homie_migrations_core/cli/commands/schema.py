@@ -44,8 +44,10 @@ def _report_schema(report: DatabaseReport, found: Schema, drawn: str | None, *, 
     if several:
         report.write(f"{'--' if drawn is None else '%%'} {report.path.name}")
     if drawn is not None:
-        report.write(drawn)
+        if report.for_people:
+            output.write_document(drawn)
         return
     for each in objects:
         comment = "--" in each.sql.rpartition("\n")[2]  # it would swallow what stands behind it
-        report.write(each.sql + ("\n;" if comment else ";"))
+        if report.for_people:
+            output.write_document(each.sql + ("\n;" if comment else ";"))
