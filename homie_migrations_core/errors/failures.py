@@ -17,13 +17,16 @@ class MigrationFailed(HomieMigrationsError):
     """
     One migration failed, and nothing of it is in the database.
 
-    `applied` holds the migrations of the same run that were committed before it and stay.
+    `applied` holds the migrations of the same run that were committed before it and stay. `file` is the migration's
+    own file, or its rollback's, and `line` the line in it; each is None where it is not known.
     """
 
     code = "migration_failed"
 
     def __init__(self, path: str, ref: str, found: str, advice: str, *, direction: str = "apply") -> None:
         self.path, self.ref, self.found, self.direction = path, ref, found, direction
+        self.file: str | None = None
+        self.line: int | None = None
         self.applied: tuple[Migration, ...] = ()
         verb = "Rolling back" if direction == "rollback" else "Applying"
         super().__init__(f"{verb} {ref} failed, and nothing of it is left in {path}", found, advice)

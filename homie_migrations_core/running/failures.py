@@ -26,27 +26,37 @@ class StepFailures:
         self._named, self._committed = named, committed
 
     def failed(
-        self, step: Step, found: str, advice: str | None = None, kind: type[MigrationFailed] = MigrationFailed
+        self,
+        step: Step,
+        found: str,
+        advice: str | None = None,
+        kind: type[MigrationFailed] = MigrationFailed,
+        *,
+        line: int | None = None,
     ) -> MigrationFailed:
         """Return the error for a step; without an advice, it is the one that fits what was found."""
-        return kind(self._named, step.ref, found, advice or self._advice_for(found), direction=step.direction)
+        error = kind(self._named, step.ref, found, advice or self._advice_for(found), direction=step.direction)
+        error.file, error.line = str(file_of(step)), line
+        return error
 
     def from_exception(
         self, connection: GuardedConnection, step: Step, error: BaseException, script: Script | None
     ) -> MigrationFailed:
         """Return the error for an exception that the author's code, or a statement of the script, has raised."""
         found = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        place = _place_of(error, step, script)
+        line, place = _place_of(error, step, script)
         if connection.ended is not None:
-            found, place = connection.ended, place_at(step, connection.line) if connection.line else place
+            found = connection.ended
+            if connection.line:
+                line, place = connection.line, place_at(step, connection.line)
         elif connection.refusal is not None and (isinstance(error, Refused) or "not authorized" in str(error)):
             found = connection.refusal
         elif isinstance(error, UnusablePack):
-            found, place = str(error), ""
+            found, line, place = str(error), None, ""
         advice = None
         if _waited_for_own_lock(error):
             advice = "A second connection to the same file waits for the migration's own lock: use the `conn` that it is given."
-        return self.failed(step, found + place, advice or self._advice_for(found))
+        return self.failed(step, found + place, advice or self._advice_for(found), line=line)
 
     def _advice_for(self, found: str) -> str:
         if "disk image is malformed" in found:
@@ -67,18 +77,18 @@ def place_at(step: Step, line: int | None) -> str:
     return f" ({file_of(step).name}, line {line})" if line else f" ({file_of(step).name})"
 
 
-def _place_of(error: BaseException, step: Step, script: Script | None) -> str:
-    """Return where in the author's file an exception came from, as far as it is known."""
+def _place_of(error: BaseException, step: Step, script: Script | None) -> tuple[int | None, str]:
+    """Return where in the author's file an exception came from: its line if that is known, and the place for messages."""
     if script is not None:
-        return place_at(step, script.line)
+        return script.line, place_at(step, script.line)
     file = str(step.migration.path)
     if isinstance(error, SyntaxError) and error.filename == file:
-        return place_at(step, error.lineno)
+        return error.lineno, place_at(step, error.lineno)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     if not frames:
-        return place_at(step, None)
+        return None, place_at(step, None)
     code = f": {frames[-1].line}" if frames[-1].line else ""
-    return f" ({step.migration.path.name}, line {frames[-1].lineno}{code})"
+    return frames[-1].lineno, f" ({step.migration.path.name}, line {frames[-1].lineno}{code})"
 
 
 def _waited_for_own_lock(error: BaseException | None) -> bool:

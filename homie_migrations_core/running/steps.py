@@ -139,12 +139,13 @@ class StepRunner:
             raise Stopped
         connection.look_for_end()
         if connection.ended is not None:
-            raise self.failures.failed(step, connection.ended + place_at(step, connection.line))
+            raise self.failures.failed(step, connection.ended + place_at(step, connection.line), line=connection.line)
         if connection.rolled_back_last:
             raise self.failures.failed(
                 step,
                 f"its last word was conn.rollback(), and it returned as if nothing had happened{place_at(step, connection.line)}",
                 "Let the error that made it roll back pass, so that it can be seen.",
+                line=connection.line,
             )
 
     def _disarm(self, connection: GuardedConnection, step: Step) -> None:

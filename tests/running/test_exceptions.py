@@ -82,3 +82,35 @@ def test_the_command_line_shows_no_traceback(path: Path, tmp_path: Path, body: s
     assert done.returncode == 1
     assert json.loads(done.stdout)["error"]["code"] == "migration_failed"
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "direction", "place"),
+    [
+        ({"001_x.sql": "CREATE TABLE a (b);\n\nDROP TABLE gone;\n"}, "apply", ("001_x.sql", 3)),
+        ({"001_x.sql": "CREATE TABLE a (b);\nVACUUM;\n"}, "apply", ("001_x.sql", 2)),
+        (
+            {"001_x.sql": "CREATE TABLE a (b);", "001_x.rollback.sql": "-- undo\nDROP TABLE gone;"},
+            "rollback",
+            ("001_x.rollback.sql", 2),
+        ),
+        (
+            {"001_x.py": "def get_migration_version(): return 1\ndef apply_migration(conn):\n    raise ValueError\n"},
+            "apply",
+            ("001_x.py", 3),
+        ),
+        (
+            {"001_x.py": "def get_migration_version(): return 1\ndef apply_migration(conn): return False\n"},
+            "apply",
+            ("001_x.py", None),
+        ),
+    ],
+)
+def test_a_failed_migration_names_the_authors_file_and_line(tmp_path: Path, files, direction: str, place) -> None:
+    runner = MigrationRunner(tmp_path / "homie_p.db", [write_pack(tmp_path / "pack", "p", files)], backup=False)
+    with pytest.raises(MigrationFailed) as failed:
+        runner.apply()
+        runner.rollback("p", steps=1)
+    assert failed.value.direction == direction
+    assert failed.value.file == str(tmp_path / "pack" / place[0])
+    assert failed.value.line == place[1]
