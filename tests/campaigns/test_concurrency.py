@@ -79,11 +79,13 @@ def test_killed_processes_do_not_change_that(worker_pool: WorkerPool, tmp_path: 
     chance = random.Random(SEED)
     pack = tmp_path / "pack"
     write_pack(pack, "p", FILES)
-    killed = 0
+    prepared(tmp_path / "measured.db", state)
+    unharmed = worker_pool.run(tmp_path / "measured.db", pack, kill_after=[None] * AT_ONCE, lock_timeout=60)
+    longest, killed = max(worker.seconds for worker in unharmed), 0
     for number in range(ROUNDS):
         path = tmp_path / f"round_{number}.db"
         prepared(path, state)
-        lives: list[float | None] = [chance.uniform(0, 0.6) if chance.random() < 0.7 else None for _ in range(AT_ONCE - 1)]
+        lives: list[float | None] = [chance.uniform(0, longest) if chance.random() < 0.7 else None for _ in range(AT_ONCE - 1)]
         workers = worker_pool.run(path, pack, kill_after=[None, *lives], lock_timeout=60)
         assert_once_each(path, workers)
         killed += sum(worker.killed for worker in workers)

@@ -187,8 +187,8 @@ def test_a_killed_restore_leaves_the_old_state_or_the_new_one_and_the_next_one_f
     for each in said:
         seen, written, problem = each.rstrip("\n").split(" ", 2)
         assert not problem
-        assert int(seen) > KILLS
+        assert int(seen) > KILLS // 2
         assert int(written) > KILLS // 4
-    assert counts["in time"] > KILLS // 2
+    assert counts["in time"] > KILLS // 4
     assert min(counts["old"], counts["new"]) > 0
     assert query(path, "PRAGMA journal_mode") == [(mode,)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 from helpers import query, run_sql, write_pack
 from sqlite import guarded_run
@@ -9,6 +11,7 @@ from sqlite.guarded_run import CLASH, INSERT, OLD, GuardedRun
 
 from homie_migrations_core import MigrationRunner
 from homie_migrations_core.errors import MigrationFailed
+from homie_migrations_core.sqlite.script import Script
 
 # The fixtures of this module
 one_run, tried = guarded_run.one_run, guarded_run.tried
@@ -103,3 +106,35 @@ def test_a_large_statement_that_fires_a_trigger_for_every_row_is_not_read_once_a
     rows = ",".join(f"({number}, '{'x' * 90}')" for number in range(10, 20_010))
     assert one_run.apply({"002_tried.sql": f"INSERT INTO t VALUES {rows};"}) is None
     assert len(one_run.rows) == 20_001
+
+
+@pytest.mark.parametrize(
+    ("script", "statements"),
+    [
+        ("", []),
+        (" ; ;-- nothing\n;/* ; */", []),
+        ("SELECT 1", ["SELECT 1"]),
+        ("SELECT 1; SELECT 2;", ["SELECT 1;", "SELECT 2;"]),
+        ("SELECT ';';SELECT \";\";SELECT [;];SELECT `;`;", ["SELECT ';';", 'SELECT ";";', "SELECT [;];", "SELECT `;`;"]),
+        ("SELECT 'it''s;';SELECT 2", ["SELECT 'it''s;';", "SELECT 2"]),
+        ("SELECT 1 -- ; '\n, 2;SELECT 3 /* ; ' */;", ["SELECT 1 -- ; '\n, 2;", "SELECT 3 /* ; ' */;"]),
+        ("SELECT 4 - -1 / 2, a->'$;' FROM t;SELECT 2", ["SELECT 4 - -1 / 2, a->'$;' FROM t;", "SELECT 2"]),
+        (
+            "CREATE TRIGGER a AFTER INSERT ON t BEGIN SELECT 1; SELECT CASE 1 WHEN 1 THEN 2 END; END; SELECT 5",
+            ["CREATE TRIGGER a AFTER INSERT ON t BEGIN SELECT 1; SELECT CASE 1 WHEN 1 THEN 2 END; END;", "SELECT 5"],
+        ),
+        (
+            "create/**/temp -- x\n trigger a after insert on t begin select ';END;'; end -- y\n; SELECT 5",
+            ["create/**/temp -- x\n trigger a after insert on t begin select ';END;'; end -- y\n;", "SELECT 5"],
+        ),
+        (
+            "CREATE TABLE trigger_end (a); CREATE TRIGGERS; END; SELECT 1",
+            ["CREATE TABLE trigger_end (a);", "CREATE TRIGGERS;", "END;", "SELECT 1"],
+        ),
+        ("CREATE TRIGGER a BEGIN SELECT 1; ENDING; END", ["CREATE TRIGGER a BEGIN SELECT 1; ENDING; END"]),
+        ("SELECT 'never closed; SELECT 2;", ["SELECT 'never closed; SELECT 2;"]),
+    ],
+)
+def test_a_script_is_cut_where_sqlite_ends_a_statement(script: str, statements: list[str]) -> None:
+    assert list(Script(script.encode())) == statements
+    assert all(sqlite3.complete_statement(each) for each in statements[:-1])
