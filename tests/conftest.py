@@ -85,6 +85,8 @@ class Installed:
 
     def nothing_else(self) -> None:
         """Hide the file organizer's pack, which is installed wherever these tests run."""
+        import importlib_metadata  # noqa: F401 - the library imports it when it first needs it, and it may be hidden too
+
         import homie_migrations_core.cli.app  # noqa: F401
 
         with contextlib.suppress(ImportError):  # Typer since 0.29 imports it, and pydantic with it, at the first command
