@@ -131,7 +131,7 @@ def moved(values: Iterable[object], before: Mapping[str, Contents], after: Mappi
 
 
 def _loosely(value: object) -> str:
-    """A value as text, whatever its type: the column may have another type now."""
+    """Return a value as text, whatever its type: the column may have another type now."""
     if isinstance(value, tuple):
         number = float(value[1])
         return str(int(number)) if number.is_integer() else str(number)

@@ -143,7 +143,7 @@ class CrashTest:
     def _kills_around(
         self, steps: Sequence[Step], number: int, copy: str, statements: int, states: Sequence[DatabaseState]
     ) -> list[PlannedKill]:
-        """The kills within one step, before its commit and after it."""
+        """Return the kills within one step, before its commit and after it."""
         ref, here, there = steps[number].ref, states[number], states[number + 1]
         following = steps[number + 1].ref if number + 1 < len(steps) else None
         kills = [PlannedKill(self._kill_point(copy, ref, "before the commit of"), here, ref, there)]
@@ -169,7 +169,7 @@ class CrashTest:
         return KillPoint(str(place), ref, moment, at)
 
     def _place(self, name: str) -> Path:
-        """A path in a new folder. Messages and migrations see the name that the database really has."""
+        """Return a path in a new folder. Messages and migrations see the name that the database really has."""
         (self._folder / name).mkdir()
         return self._folder / name / self._packs[0].database
 

@@ -75,7 +75,7 @@ class TableFiller:
 
 
 def _sample_rows_of(file: Path, package: str | None) -> Callable[[Any], object]:
-    """The author's function, which runs its file first."""
+    """Return the author's function, which runs its file first."""
 
     def sample_rows(connection: Any) -> object:
         module = ModuleType(f"{package}.{file.stem}" if package else f"_homie{file.stem}")

@@ -112,7 +112,7 @@ def _why_slow(statement: str, count: int, plan: Sequence[tuple[int, int, str]]) 
 
 
 def _scanned(detail: str) -> str | None:
-    """The table, or its alias, that a line of a query plan scans."""
+    """Return the table, or its alias, that a line of a query plan scans."""
     words = detail.removeprefix("SCAN ").removeprefix("TABLE ")
     if not detail.startswith("SCAN ") or words.startswith(("CONSTANT", "SUBQUERY", "(")) or "VIRTUAL TABLE" in words:
         return None
@@ -141,7 +141,7 @@ def _of_that_name(found: Schema, meant: SchemaObject) -> SchemaObject | None:
 
 
 def _meant(statement: str, before: Schema) -> SchemaObject | None:
-    """What the statement would have made, found by executing it in an empty database."""
+    """Return what the statement would have made, found by executing it in an empty database."""
     connection = memory_database()
     try:
         for _ in range(2):

@@ -73,7 +73,7 @@ class PackChoice:
         raise UnknownPack(pack, list(self._all()))
 
     def _required_by(self, pack: MigrationPack) -> list[MigrationPack]:
-        """The installed packs of the same database that it requires, and what those require."""
+        """Return the installed packs of the same database that it requires, and what those require."""
         found: dict[str, MigrationPack] = {}
         left = [pack]
         while left:
@@ -126,7 +126,7 @@ def files_of(pack: MigrationPack) -> Files:
 
 @lru_cache(maxsize=256)
 def _folder_of(migrations: str | Path, _search_path: tuple[str, ...]) -> str:
-    """The folder of a pack's files, looked for once as long as `sys.path` stays the same."""
+    """Return the folder of a pack's files, looked for once as long as `sys.path` stays the same."""
     return folder_of(migrations)
 
 

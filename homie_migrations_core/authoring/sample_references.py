@@ -58,13 +58,13 @@ class References:
         return True
 
     def _parent(self, table: TableLayout, key: ForeignKey, given: dict[int, Value], pick: int) -> _KeyValues | None:
-        """The key of a parent that is there, with these values at these places."""
+        """Return the key of an existing parent with these values at these places."""
         parents = [each for each in self._keys_of(key) if all(each[place] == value for place, value in given.items())]
         pick = pick // 2 if _refers_to_itself(table, key) else pick
         return parents[pick % len(parents)] if parents else None
 
     def _future_parent(self, table: TableLayout, key: ForeignKey, row: dict[str, Value], pick: int) -> _KeyValues | None:
-        """The key of a parent that is not there yet: the row itself, or one of a table that is filled later."""
+        """Return the key of a parent that does not exist yet: the row itself, or a row of a table that is filled later."""
         if _refers_to_itself(table, key):
             own = [table.column(target) for target in key.targets]
             return tuple(row.get(column.name) if column else None for column in own)
@@ -108,7 +108,7 @@ class References:
                 return
 
     def _dangling(self) -> set[tuple[str, int]]:
-        """The rows that refer to nothing; not of tables whose keys refer to columns that are not unique."""
+        """Return the rows that refer to nothing, but for tables whose keys refer to columns that are not unique."""
         found: set[tuple[str, int]] = set()
         for table in self._tables.values():
             if table.keys:

@@ -111,7 +111,7 @@ class _Filler:
         return row is not None and self._search(table, row, number)
 
     def _proposed(self, table: TableLayout, number: int, attempt: int) -> dict[str, Value] | None:
-        """A row; None if there can't be one, because a parent has no row."""
+        """Return a row, or None if there can't be one, because a parent has no row."""
         apart = number + attempt * self._rows
         row: dict[str, Value] = {}
         for column in table.columns:
@@ -176,7 +176,7 @@ class _Filler:
 
 
 def _what_to_vary(table: TableLayout) -> tuple[list[ColumnLayout], dict[str, list[ValueMaker]]]:
-    """The columns whose values may be why a row was refused, and what could be in them."""
+    """Return the columns whose values may be why a row was refused, and what could be in them."""
     referring = {fold(name) for key in table.keys for name in key.columns}
     columns = [column for column in table.columns if fold(column.name) not in referring]
     makers_of = {column.name: column.makers for column in columns}

@@ -74,7 +74,7 @@ def _last_step(path: str) -> str:
 
 
 def _json_with(values: dict[str, Any]) -> str:
-    """A JSON document that has these values at these paths, as far as the paths go together."""
+    """Return a JSON document that has these values at these paths, as far as the paths are compatible."""
     document: Any = None
     for path, value in values.items():
         document = _with_value_at(document, _steps_of(path), value)
@@ -219,7 +219,7 @@ def _json_of(makers: dict[str, ValueMaker]) -> ValueMaker:
 
 
 def _formatted(pattern: str) -> ValueMaker:
-    """A moment in a format of SQLite's `strftime()`."""
+    """Return a maker of moments in a format of SQLite's `strftime()`."""
 
     def made(n: int) -> str:
         instant = _instant(n)
@@ -290,7 +290,7 @@ def _of_length(n: int, length: int) -> str:
 
 
 def _matching(pattern: str) -> ValueMaker:
-    """What a pattern of LIKE or GLOB matches."""
+    """Return a maker of texts that a pattern of LIKE or GLOB matches."""
 
     def made(n: int) -> str:
         text = re.sub(r"\[\^?(.)[^\]]*\]", r"\1", pattern)

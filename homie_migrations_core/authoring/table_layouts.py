@@ -137,7 +137,7 @@ def _unique_columns(database: ThrowawayDatabase, table: str, columns: Iterable[C
 
 
 def _foreign_keys(database: ThrowawayDatabase, table: str, columns: Iterable[ColumnLayout]) -> list[ForeignKey]:
-    """The foreign keys; those that can't be NULL first, and of these the ones over most columns."""
+    """Return the foreign keys: those that can't be NULL first, and of these the ones over most columns."""
     keys: dict[int, ForeignKey] = {}
     for number, _, parent, column, target, *_ in database.rows(f"PRAGMA main.foreign_key_list({quoted(table)})"):
         before = keys.get(number, ForeignKey(str(parent), (), ()))
@@ -161,7 +161,7 @@ def _checks(found: SchemaObject, columns: Collection[str]) -> Iterator[CheckCons
 
 
 def _generated_columns(tokens: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
-    """The generated columns of a table's definition and their expressions."""
+    """Return the generated columns of a table's definition and their expressions."""
     depth, name = 0, ""
     for place, piece in enumerate(tokens):
         if depth == 1 and tokens[place - 1] in ("(", ","):
@@ -178,7 +178,7 @@ def _with_expressions(tokens: Iterable[str], generated: dict[str, Sequence[str]]
 
 
 def _in_parentheses(tokens: Sequence[str], begin: int) -> Sequence[str]:
-    """What stands between the parenthesis at `begin` and the one that closes it."""
+    """Return what is between the parenthesis at `begin` and the one that closes it."""
     depth = 0
     for place in range(begin, len(tokens)):
         depth += (tokens[place] == "(") - (tokens[place] == ")")
@@ -235,7 +235,7 @@ def _choose(database: ThrowawayDatabase, table: TableLayout, column: ColumnLayou
 def _passing(
     database: ThrowawayDatabase, table: TableLayout, column: ColumnLayout, checks: Sequence[str], numbers: Sequence[int]
 ) -> list[ValueMaker]:
-    """The makers whose values pass, tried in a table that has nothing but this column."""
+    """Return the makers whose values pass, tried in a table that has only this column."""
     conditions = ", ".join(f"CHECK ({check})" for check in checks)
     options = " STRICT" * table.strict
     if database.refusal(f"CREATE TEMP TABLE _homie_trial ({quoted(column.name)} {column.type}, {conditions}){options}"):

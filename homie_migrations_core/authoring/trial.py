@@ -54,7 +54,7 @@ def try_file(path: Path, say: Callable[[str], object]) -> None:
 
 
 def _pack_around(path: Path) -> MigrationPack:
-    """The folder of a file as a pack; as a package where it is one, so that relative imports work."""
+    """Return the folder of a file as a pack; as a package where it is one, so that relative imports work."""
     names = [path.parent.name]
     top = path.parent
     while (top / "__init__.py").is_file() and (top.parent / "__init__.py").is_file():

@@ -62,7 +62,7 @@ def missing_from_wheel(pack: MigrationPack, project: Path, folder: Path) -> list
 
 
 def _project_around(pack: MigrationPack, root: Path) -> Path | None:
-    """The nearest folder with a `pyproject.toml` above the migrations; for an installed pack, the one it comes from."""
+    """Return the nearest folder with a `pyproject.toml` above the migrations; for an installed pack, the one it comes from."""
     for place in Path(folder_of(pack.migrations)).parents:
         if place.name in _INSTALLED or (place / "pyvenv.cfg").is_file():
             break
@@ -77,7 +77,7 @@ def _end_of_path(pack: MigrationPack) -> str:
 
 
 def _wanted(pack: MigrationPack, project: Path) -> list[str]:
-    """The migrations and their rollbacks, as the ends of paths. The project counts: what is installed may lack some."""
+    """Return the ends of the paths of all migrations and rollbacks, of the project too: an installation may lack some."""
     end = _end_of_path(pack)
     in_project = [str(place / end) for place in (project, project / "src") if (place / end).is_dir()]
     names = set[str]()
