@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from cli import forking
 from cli.documents import check_document
+from cli.migration_folder import TWO, MigrationFolder
 from typer.testing import CliRunner
 
 from homie_migrations_core.cli.app import app
@@ -25,7 +26,7 @@ COMMAND = [sys.executable, "-W", "error::ResourceWarning", "-m", "homie_migratio
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandResult:
     """How a command ended, and what it said."""
 
     code: int
@@ -45,18 +46,24 @@ def text(argument: object) -> str:
 def homie():
     """Call `homie migrations …` in this process; only a test that plants a `bug` may meet an error nobody expected."""
 
-    def call(*arguments: object, input: str | None = None, bug: bool = False) -> Said:  # noqa: A002 - as `CliRunner` calls it
+    def call(*arguments: object, input: str | None = None, bug: bool = False) -> CommandResult:  # noqa: A002 - as `CliRunner` calls it
         result = CliRunner().invoke(app, ["migrations", *map(text, arguments)], input=input, prog_name="homie")
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert "Traceback" not in result.stderr or {"-v", "--verbose"} & set(arguments)
         assert bug or "should not have happened" not in result.stderr
-        said = Said(result.exit_code, result.stdout, result.stderr)
+        said = CommandResult(result.exit_code, result.stdout, result.stderr)
         if "--json" in arguments and "--help" not in arguments:
             check_document(str(arguments[0]), said.json)
         return said
 
     return call
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> MigrationFolder:
+    """A folder of two migrations, and no database yet."""
+    return MigrationFolder(tmp_path, TWO)
 
 
 @pytest.fixture(scope="session")
@@ -108,10 +115,10 @@ def started(tmp_path: Path, fork_server):
 def homie_process(started):
     """Call `homie migrations ...` in a process of its own, through the fast way in where there is one."""
 
-    def call(*arguments: object, env: dict[str, str] | None = None) -> Said:
+    def call(*arguments: object, env: dict[str, str] | None = None) -> CommandResult:
         process = started(*arguments, env=env)
         out, err = process.communicate(timeout=60)
-        return Said(process.returncode, out, err)
+        return CommandResult(process.returncode, out, err)
 
     return call
 

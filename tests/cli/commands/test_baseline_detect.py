@@ -6,6 +6,7 @@ from pathlib import Path
 
 import importlib_metadata  # noqa: F401  (before `nothing_else` hides the folder it is in)
 import pytest
+from cli.migration_folder import MigrationFolder
 from helpers import fingerprint, problems, recorded, run_sql
 
 FIVE = {
@@ -18,17 +19,15 @@ FIVE = {
 OWN = "; CREATE TABLE own (a); CREATE INDEX own_by_a ON own (a)"
 
 
-class Scene:
-    def __init__(self, tmp_path: Path, homie) -> None:
-        self.folder, self.database = tmp_path / "tasks", tmp_path / "homie_tasks.db"
-        self.folder.mkdir()
-        for name, content in FIVE.items():
-            (self.folder / name).write_text(content)
-        self.options = ("--dir", self.folder, "--database", self.database)
+class UntrackedDatabase(MigrationFolder):
+    """A database whose tables the application made before it tracked versions."""
+
+    def __init__(self, place: Path, homie) -> None:
+        super().__init__(place, FIVE)
         self._homie = homie
 
     def at(self, version: int, more: str = OWN) -> None:
-        """What the application made before it tracked versions."""
+        """Make what the migrations up to this version make, and more, without a record."""
         run_sql(self.database, ";".join(list(FIVE.values())[:version]) + more)
 
     def detect(self, *more: object):
@@ -36,12 +35,12 @@ class Scene:
 
 
 @pytest.fixture
-def tasks(tmp_path: Path, homie) -> Scene:
-    return Scene(tmp_path, homie)
+def tasks(tmp_path: Path, homie) -> UntrackedDatabase:
+    return UntrackedDatabase(tmp_path, homie)
 
 
 @pytest.mark.parametrize("version", range(1, 6))
-def test_each_version_is_found_told_and_recorded(homie, tasks: Scene, version):
+def test_each_version_is_found_told_and_recorded(homie, tasks: UntrackedDatabase, version):
     tasks.at(version)
     said = tasks.detect("--yes")
     names = [f"tasks:{Path(name).stem}" for name in FIVE]
@@ -58,7 +57,7 @@ def test_each_version_is_found_told_and_recorded(homie, tasks: Scene, version):
     assert homie("validate", *tasks.options).code == 0
 
 
-def test_what_of_the_next_version_is_not_there_is_said(tasks: Scene):
+def test_what_of_the_next_version_is_not_there_is_said(tasks: UntrackedDatabase):
     tasks.at(1)
     assert (
         "  tasks:002_title: not there yet, because `tasks` lacks the column `title`, which its migrations create\n"
@@ -66,7 +65,7 @@ def test_what_of_the_next_version_is_not_there_is_said(tasks: Scene):
     )
 
 
-def test_json_says_what_was_found_and_what_was_recorded(tasks: Scene):
+def test_json_says_what_was_found_and_what_was_recorded(tasks: UntrackedDatabase):
     tasks.at(2)
     said = tasks.detect("--yes", "--json")
     (database,) = said.json["databases"]
@@ -75,7 +74,7 @@ def test_json_says_what_was_found_and_what_was_recorded(tasks: Scene):
     assert database["snapshot"]
 
 
-def test_a_step_that_changes_only_rows_leaves_the_version_unclear_and_both_are_named(tasks: Scene, tmp_path: Path):
+def test_a_step_that_changes_only_rows_leaves_the_version_unclear_and_both_are_named(tasks: UntrackedDatabase, tmp_path: Path):
     (tasks.folder / "003_tags.sql").write_text("UPDATE tasks SET title = 'none' WHERE title IS NULL")
     (tasks.folder / "004_less.sql").write_text("CREATE TABLE more (a)")
     tasks.at(2)
@@ -88,7 +87,7 @@ def test_a_step_that_changes_only_rows_leaves_the_version_unclear_and_both_are_n
     assert fingerprint(tmp_path) == before
 
 
-def test_drift_leaves_the_version_unclear_and_the_nearest_is_told_with_what_differs(tasks: Scene, tmp_path: Path):
+def test_drift_leaves_the_version_unclear_and_the_nearest_is_told_with_what_differs(tasks: UntrackedDatabase, tmp_path: Path):
     tasks.at(3, "; ALTER TABLE tasks ADD COLUMN due TEXT")
     before = fingerprint(tmp_path)
     said = tasks.detect("--yes", "--json")
@@ -104,7 +103,7 @@ def test_drift_leaves_the_version_unclear_and_the_nearest_is_told_with_what_diff
 @pytest.mark.parametrize(
     "make", [lambda path: None, Path.touch, lambda path: run_sql(path, OWN[2:])], ids=["missing", "empty", "own"]
 )
-def test_a_database_with_nothing_of_the_pack_is_told_and_not_changed(tasks: Scene, tmp_path: Path, make):
+def test_a_database_with_nothing_of_the_pack_is_told_and_not_changed(tasks: UntrackedDatabase, tmp_path: Path, make):
     make(tasks.database)
     before = fingerprint(tmp_path)
     said = tasks.detect("--yes")
@@ -114,7 +113,9 @@ def test_a_database_with_nothing_of_the_pack_is_told_and_not_changed(tasks: Scen
     assert fingerprint(tmp_path) == before
 
 
-def test_without_a_terminal_and_without_yes_it_ends_with_2_and_nothing_changed(tasks: Scene, homie_process, tmp_path: Path):
+def test_without_a_terminal_and_without_yes_it_ends_with_2_and_nothing_changed(
+    tasks: UntrackedDatabase, homie_process, tmp_path: Path
+):
     tasks.at(3)
     before = fingerprint(tmp_path)
     said = tasks.detect("--json")
@@ -126,7 +127,9 @@ def test_without_a_terminal_and_without_yes_it_ends_with_2_and_nothing_changed(t
 
 
 @pytest.mark.parametrize(("keys", "code"), [("y\n", 0), ("n\n", 1)], ids=["yes", "no"])
-def test_on_a_terminal_it_is_asked_with_the_version_and_the_file(tasks: Scene, on_a_terminal, tmp_path: Path, keys, code):
+def test_on_a_terminal_it_is_asked_with_the_version_and_the_file(
+    tasks: UntrackedDatabase, on_a_terminal, tmp_path: Path, keys, code
+):
     tasks.at(2)
     before = fingerprint(tmp_path)
     terminal = on_a_terminal("baseline", "tasks", "--detect", *tasks.options, width=400)
@@ -142,14 +145,14 @@ def test_on_a_terminal_it_is_asked_with_the_version_and_the_file(tasks: Scene, o
         assert len(list((tmp_path / "backups").iterdir())) == 1
 
 
-def test_a_version_that_is_said_is_not_asked_about(tasks: Scene, homie):
+def test_a_version_that_is_said_is_not_asked_about(tasks: UntrackedDatabase, homie):
     tasks.at(2)
     assert homie("baseline", "tasks", "2", *tasks.options).code == 0
     assert len(recorded(tasks.database)) == 2
 
 
 @pytest.mark.parametrize(("given", "told"), [((), "no version was given"), (("2", "--detect"), "were both given")])
-def test_a_version_or_detect_is_needed_and_not_both(homie, tasks: Scene, tmp_path: Path, given, told):
+def test_a_version_or_detect_is_needed_and_not_both(homie, tasks: UntrackedDatabase, tmp_path: Path, given, told):
     tasks.at(2)
     before = fingerprint(tmp_path)
     said = homie("baseline", "tasks", *given, *tasks.options, "--yes", "--json")
@@ -158,7 +161,7 @@ def test_a_version_or_detect_is_needed_and_not_both(homie, tasks: Scene, tmp_pat
     assert fingerprint(tmp_path) == before
 
 
-def test_what_is_recorded_already_is_not_recorded_twice_and_nobody_is_asked(tasks: Scene):
+def test_what_is_recorded_already_is_not_recorded_twice_and_nobody_is_asked(tasks: UntrackedDatabase):
     tasks.at(2)
     assert tasks.detect("--yes").code == 0
     again = tasks.detect()
@@ -186,7 +189,7 @@ def test_beside_another_pack_that_it_requires(homie, installed, tmp_path: Path, 
         assert "nothing that more creates is there" in said.err
 
 
-def test_a_migration_that_can_not_be_replayed_leaves_the_version_unclear_and_is_named(tasks: Scene, tmp_path: Path):
+def test_a_migration_that_can_not_be_replayed_leaves_the_version_unclear_and_is_named(tasks: UntrackedDatabase, tmp_path: Path):
     (tasks.folder / "003_tags.sql").write_text("CREATE TABLE tags (name TEXT); SELECT a_function_of_the_application(1)")
     tasks.at(2, "; CREATE TABLE tags (name TEXT)")
     before = fingerprint(tmp_path)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import importlib_metadata  # noqa: F401  (before `nothing_else` hides the folder it is in)
 import pytest
+from cli.migration_folder import MigrationFolder
 from helpers import EARLIER_TABLE, creates, fingerprint, problems, query, run_sql
 
 FILE = "homie_tasks.db"
@@ -19,29 +20,20 @@ FINDING_KEYS = {"code", "subject", "pack", "message", "advice", "accepted"}
 SCHEMA = "`homie migrations schema` shows the expected schema."
 
 
-class Folder:
-    """A folder of migrations and a database with both applied."""
-
-    def __init__(self, tmp_path: Path, homie) -> None:
-        self.folder, self.database = tmp_path / "tasks", tmp_path / FILE
-        self.folder.mkdir()
-        for name, content in TWO.items():
-            (self.folder / name).write_text(content)
-        self.options = ("--dir", self.folder, "--database", self.database)
-        assert homie("apply", *self.options).code == 0
-
-
 @pytest.fixture
-def tasks(tmp_path: Path, homie) -> Folder:
-    return Folder(tmp_path, homie)
+def tasks(homie, tmp_path: Path) -> MigrationFolder:
+    """A folder of two migrations, and a database with both applied."""
+    found = MigrationFolder(tmp_path, TWO)
+    assert homie("apply", *found.options).code == 0
+    return found
 
 
-def test_a_database_in_order_has_no_findings_and_ends_with_0(homie, tasks: Folder):
+def test_a_database_in_order_has_no_findings_and_ends_with_0(homie, tasks: MigrationFolder):
     said = homie("validate", *tasks.options)
     assert (said.code, said.out, said.err) == (0, f"{tasks.database}: 0 findings\n", "")
 
 
-def test_each_finding_is_a_line_with_its_code_and_a_line_of_advice_and_it_ends_with_4(homie, tasks: Folder):
+def test_each_finding_is_a_line_with_its_code_and_a_line_of_advice_and_it_ends_with_4(homie, tasks: MigrationFolder):
     (tasks.folder / "001_one.sql").write_text("CREATE TABLE one (a); INSERT INTO one VALUES (1)")
     run_sql(tasks.database, "ALTER TABLE two ADD COLUMN b; UPDATE schema_migrations SET applied_at = '2026-01-05 09:30:00'")
     said = homie("validate", *tasks.options)
@@ -56,7 +48,7 @@ def test_each_finding_is_a_line_with_its_code_and_a_line_of_advice_and_it_ends_w
     ]
 
 
-def test_json_has_every_finding_with_the_promised_keys(homie, tasks: Folder):
+def test_json_has_every_finding_with_the_promised_keys(homie, tasks: MigrationFolder):
     run_sql(tasks.database, "DROP TABLE one; DELETE FROM schema_migrations WHERE version = 1")
     said = homie("validate", *tasks.options, "--json")
     assert said.code == 4
@@ -69,21 +61,21 @@ def test_json_has_every_finding_with_the_promised_keys(homie, tasks: Folder):
     assert (found["code"], found["subject"], found["pack"], found["accepted"]) == ("late", "tasks:001_one", "tasks", None)
 
 
-def test_json_of_a_database_in_order_has_an_empty_list(homie, tasks: Folder):
+def test_json_of_a_database_in_order_has_an_empty_list(homie, tasks: MigrationFolder):
     said = homie("validate", *tasks.options, "--json")
     assert said.code == 0
     assert said.json["databases"][0]["findings"] == []
 
 
 @pytest.mark.parametrize("drift", [False, True])
-def test_quietly_only_the_exit_code_tells(homie, tasks: Folder, drift):
+def test_quietly_only_the_exit_code_tells(homie, tasks: MigrationFolder, drift):
     if drift:
         run_sql(tasks.database, "DROP TABLE one")
     said = homie("validate", *tasks.options, "-q")
     assert (said.code, said.out, said.err) == (4 if drift else 0, "", "")
 
 
-def test_a_process_of_its_own_ends_with_the_same_code_and_changes_no_byte(homie_process, tasks: Folder, tmp_path: Path):
+def test_a_process_of_its_own_ends_with_the_same_code_and_changes_no_byte(homie_process, tasks: MigrationFolder, tmp_path: Path):
     run_sql(tasks.database, "DROP TABLE one")
     before = fingerprint(tmp_path)
     said = homie_process("validate", *tasks.options)
@@ -92,7 +84,7 @@ def test_a_process_of_its_own_ends_with_the_same_code_and_changes_no_byte(homie_
     assert fingerprint(tmp_path) == before
 
 
-def test_what_a_migration_prints_in_the_replay_is_no_part_of_the_document(homie, tasks: Folder):
+def test_what_a_migration_prints_in_the_replay_is_no_part_of_the_document(homie, tasks: MigrationFolder):
     (tasks.folder / "003_talks.py").write_text(
         "def get_migration_version(): return 3\ndef apply_migration(conn):\n    print('hello')\n    conn.execute('CREATE TABLE x (a)')\n"
     )
@@ -104,33 +96,33 @@ def test_what_a_migration_prints_in_the_replay_is_no_part_of_the_document(homie,
 # --- databases that are not there, not ours, not readable -----------------------------------------------------------------
 
 
-def test_a_missing_database_has_no_findings_and_stays_missing(homie, tasks: Folder, tmp_path: Path):
+def test_a_missing_database_has_no_findings_and_stays_missing(homie, tasks: MigrationFolder, tmp_path: Path):
     nowhere = tmp_path / "nowhere.db"
     said = homie("validate", "--dir", tasks.folder, "--database", nowhere)
     assert (said.code, said.out) == (0, f"{nowhere}: 0 findings\n")
     assert not nowhere.exists()
 
 
-def test_an_empty_database_has_no_findings_and_stays_empty(homie, tasks: Folder, tmp_path: Path):
+def test_an_empty_database_has_no_findings_and_stays_empty(homie, tasks: MigrationFolder, tmp_path: Path):
     (tmp_path / "empty.db").touch()
     assert homie("validate", "--dir", tasks.folder, "--database", tmp_path / "empty.db").code == 0
     assert (tmp_path / "empty.db").stat().st_size == 0
 
 
-def test_a_missing_folder_and_a_file_that_is_no_database_end_with_2(homie, tasks: Folder, tmp_path: Path):
+def test_a_missing_folder_and_a_file_that_is_no_database_end_with_2(homie, tasks: MigrationFolder, tmp_path: Path):
     (tmp_path / "text.db").write_text("no database " * 100)
     assert homie("validate", "--dir", tasks.folder, "--database", tmp_path / "text.db").code == 2
     assert homie("validate", "--dir", tasks.folder, "--database", tmp_path / "no" / "x.db").code == 2
     assert not (tmp_path / "no").exists()
 
 
-def test_another_tools_record_is_refused_with_1(homie, tasks: Folder, tmp_path: Path):
+def test_another_tools_record_is_refused_with_1(homie, tasks: MigrationFolder, tmp_path: Path):
     run_sql(tmp_path / "rails.db", "CREATE TABLE schema_migrations (version TEXT PRIMARY KEY)")
     said = homie("validate", "--dir", tasks.folder, "--database", tmp_path / "rails.db", "--json")
     assert (said.code, said.json["error"]["code"]) == (1, "foreign_tracking_table")
 
 
-def test_a_database_with_the_earlier_table_is_validated_and_not_brought_up_to_date(homie, tasks: Folder):
+def test_a_database_with_the_earlier_table_is_validated_and_not_brought_up_to_date(homie, tasks: MigrationFolder):
     tasks.database.unlink()
     record = "INSERT INTO schema_migrations (version, migration_name) VALUES (1, '001_one'), (2, '002_two');"
     run_sql(tasks.database, f"{EARLIER_TABLE} {record} CREATE TABLE one (a); CREATE TABLE two (b);")
@@ -142,7 +134,7 @@ def test_a_database_with_the_earlier_table_is_validated_and_not_brought_up_to_da
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a kill of POSIX")
-def test_an_interrupted_database_is_told_as_such_and_left_alone(homie, tasks: Folder, tmp_path: Path):
+def test_an_interrupted_database_is_told_as_such_and_left_alone(homie, tasks: MigrationFolder, tmp_path: Path):
     code = (
         "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('PRAGMA cache_size = 2'); "
         "c.execute('BEGIN IMMEDIATE'); c.executemany('INSERT INTO one VALUES (?)', [('x' * 500,)] * 500); os.kill(os.getpid(), 9)"
@@ -154,7 +146,7 @@ def test_an_interrupted_database_is_told_as_such_and_left_alone(homie, tasks: Fo
     assert fingerprint(tmp_path) == before
 
 
-def test_a_database_that_others_write_to_is_validated_beside_them(homie, tasks: Folder):
+def test_a_database_that_others_write_to_is_validated_beside_them(homie, tasks: MigrationFolder):
     with closing(sqlite3.connect(tasks.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         other.execute("INSERT INTO one VALUES (1)")
@@ -249,7 +241,7 @@ def test_records_behind_an_entry_point_that_can_not_be_loaded_are_not_called_orp
 
 
 @pytest.mark.parametrize("command", ["plan", "apply"])
-def test_what_refuses_a_late_migration_says_whether_the_order_matters(homie, tasks: Folder, command):
+def test_what_refuses_a_late_migration_says_whether_the_order_matters(homie, tasks: MigrationFolder, command):
     run_sql(tasks.database, "DROP TABLE one; DELETE FROM schema_migrations WHERE version = 1")
     before = fingerprint(tasks.database.parent)
     said = homie(command, *tasks.options)
@@ -262,7 +254,7 @@ def test_what_refuses_a_late_migration_says_whether_the_order_matters(homie, tas
 
 
 @pytest.mark.parametrize("command", ["plan", "apply"])
-def test_what_refuses_a_replaced_migration_says_whether_the_schema_is_there(homie, tasks: Folder, command):
+def test_what_refuses_a_replaced_migration_says_whether_the_schema_is_there(homie, tasks: MigrationFolder, command):
     (tasks.folder / "002_two.sql").unlink()
     (tasks.folder / "002_other.sql").write_text("CREATE TABLE two (a, b)")
     said = homie(command, *tasks.options)
@@ -271,7 +263,7 @@ def test_what_refuses_a_replaced_migration_says_whether_the_schema_is_there(homi
     assert "`two` lacks the column `b`, which its migrations create" in said.err
 
 
-def test_a_repaired_finding_is_gone(homie, tasks: Folder):
+def test_a_repaired_finding_is_gone(homie, tasks: MigrationFolder):
     (tasks.folder / "001_one.sql").write_text("CREATE TABLE one (a); INSERT INTO one VALUES (1)")
     assert homie("validate", *tasks.options).code == 4
     assert homie("repair", "tasks:001_one", *tasks.options, "--yes", "--no-backup").code == 0

@@ -1,0 +1,49 @@
+"""`packs`: what is installed, and what is broken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli.migration_folder import TWO
+from helpers import creates
+
+
+def test_packs_lists_what_is_installed_and_opens_no_database(homie, installed, tmp_path: Path):
+    installed.pack("tasks", TWO, version="1.4.2")
+    said = homie("packs")
+    assert (said.code, said.err) == (0, "")
+    assert any(
+        line.split() == ["tasks", "tasks-dist", "1.4.2", "homie_tasks.db", "2", "migrations", "002_two"]
+        for line in said.out.splitlines()
+    )
+    assert any(line.startswith("file_organizer  homie-file-organizer-migrations ") for line in said.out.splitlines())
+
+    found = next(each for each in homie("packs", "--json").json["packs"] if each["name"] == "tasks")
+    assert found == {
+        "name": "tasks",
+        "distribution": "tasks-dist",
+        "distribution_version": "1.4.2",
+        "database": "homie_tasks.db",
+        "migrations": 2,
+        "latest_version": 2,
+    }
+
+
+def test_packs_names_a_broken_one_and_why(homie, installed):
+    installed.pack("tasks", {"003destination.py": creates(3, "x")})
+    said = homie("packs")
+    assert said.code == 1
+    assert said.err.startswith("Broken: tasks of tasks-dist: 003destination.py is not a valid migration file name")
+    assert "file_organizer" in said.out
+    assert [each["entry_point"] for each in homie("packs", "--json").json["broken"]] == ["tasks"]
+
+
+def test_without_any_pack_looking_says_so_and_changing_is_refused(homie, installed, tmp_path: Path):
+    installed.nothing_else()
+    data = tmp_path / "data"
+    assert homie("status", "--data-dir", data).out == "No installed distribution registers migrations.\n"
+    assert homie("packs").out == "No usable pack is installed.\n"
+    said = homie("apply", "--data-dir", data)
+    assert (said.code, said.out) == (2, "")
+    assert "no installed distribution registers migrations" in said.err
+    assert not data.exists()
