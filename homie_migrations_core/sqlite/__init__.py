@@ -1,5 +1,5 @@
 """
-Everything that knows `sqlite3`, and nothing else in the package does.
+The only room that imports `sqlite3`: connections, transactions, the tracking table, schemas, snapshots.
 
 A database is opened here: for reading without changing a byte (`reader`), for change under the write lock (`writer`), as a
 throw-away copy (`scratch`, `throwaway`), and at a glance (`database`). A migration gets a guarded connection (`guard`,

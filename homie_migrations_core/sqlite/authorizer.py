@@ -75,7 +75,7 @@ class StepAuthorizer:
     def __init__(self) -> None:
         self.touched = Touched()
         self.wrote = False
-        """Whether anything was written since somebody last set it to False."""
+        """Whether anything was written since the last call began."""
         self.pragmas: set[str] = set()
         """The pragmas that the step set on its connection."""
         self.temporary = False
