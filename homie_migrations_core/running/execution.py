@@ -271,6 +271,7 @@ class Execution:
                 self._keep_snapshot = False
                 raise
             except CommitFailed as failure:
+                self._commits.close()  # a connection that only reads leaves the -wal and -shm files, if it is the last one
                 writer.renew()
                 self._keep_snapshot = self._took_effect(batch, failure)
                 if not self._keep_snapshot:
