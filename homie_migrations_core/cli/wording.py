@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from homie_migrations_core.packs.naming import time_in_words
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
 
     from homie_migrations_core.model import Record, Repair, Restored, RowCount
     from homie_migrations_core.running.rehearsal import Loss
-
-_STORED_TIME = len("2026-01-05 09:30:00")
 
 
 def counted(number: int, noun: str) -> str:
@@ -24,18 +24,6 @@ def counted(number: int, noun: str) -> str:
 def state_in_words(state: str) -> str:
     """Return a state as people say it."""
     return state.replace("_", " ")
-
-
-def time_in_words(stored: str | None) -> str:
-    """Return the time of a record with its zone; what does not look like a time that SQLite writes is left as it is."""
-    if not stored:
-        return ""
-    shape = "".join("0" if each.isdigit() else each for each in stored[:_STORED_TIME])
-    fraction = stored[_STORED_TIME:]
-    in_utc = shape in ("0000-00-00 00:00:00", "0000-00-00T00:00:00") and (
-        not fraction or (fraction[:1] == "." and fraction[1:].isdigit())
-    )
-    return f"{stored} UTC" if in_utc else stored
 
 
 def snapshot_time_in_words(taken_at: datetime) -> str:

@@ -13,6 +13,7 @@ from homie_migrations_core.inspection.drift import find_drift
 from homie_migrations_core.inspection.refusals import explain_late
 from homie_migrations_core.inspection.replay import Replayed, Replayer
 from homie_migrations_core.model import Finding, MigrationStatus, Pack, Record
+from homie_migrations_core.packs.naming import time_in_words
 from homie_migrations_core.planning.lookup import records_of
 from homie_migrations_core.planning.ordering import find_unmet, order_applied
 from homie_migrations_core.planning.states import find_late, migration_states
@@ -88,7 +89,7 @@ def _find_in_history(
 
 
 def _findings_of(pack: str, status: MigrationStatus, *, handed_in: bool) -> Iterator[Finding]:
-    ref, applied = status.ref, f"applied at {status.applied_at}" if status.applied_at else "applied"
+    ref, applied = status.ref, f"applied at {time_in_words(status.applied_at)}" if status.applied_at else "applied"
     if status.problem and status.state != "pending":
         message, advice = (
             f"{ref} is applied, but its file can't be used: {status.problem}",

@@ -111,3 +111,18 @@ def size_in_words(size: int) -> str:
         return f"{size} bytes"
     unit, name = next((unit, name) for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")) if size >= unit)
     return f"{size / unit:.1f} {name}"
+
+
+_TIME_LENGTH = len("2026-01-05 09:30:00")
+
+
+def time_in_words(stored: str | None) -> str:
+    """Return the time of a record with its zone; what does not look like a time that SQLite writes is left as it is."""
+    if not stored:
+        return ""
+    shape = "".join("0" if each.isdigit() else each for each in stored[:_TIME_LENGTH])
+    fraction = stored[_TIME_LENGTH:]
+    in_utc = shape in ("0000-00-00 00:00:00", "0000-00-00T00:00:00") and (
+        not fraction or (fraction[:1] == "." and fraction[1:].isdigit())
+    )
+    return f"{stored} UTC" if in_utc else stored

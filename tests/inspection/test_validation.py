@@ -76,7 +76,7 @@ def test_an_edit_that_changes_the_schema_is_a_finding_with_the_objects_that_diff
     at = query(workspace.path, "SELECT applied_at FROM schema_migrations WHERE version = 1")[0][0]
     assert (edited.code, edited.subject, edited.pack) == ("edited", "p:001_t", "p")
     assert edited.message == (
-        f"p:001_t was edited after it was applied at {at}; the version that was applied stays in effect; "
+        f"p:001_t was edited after it was applied at {at} UTC; the version that was applied stays in effect; "
         "the pack now produces another schema than the one that is there (more, t)"
     )
     assert sorted(each.code for each in drift) == ["drift_column_removed", "drift_table_removed"]

@@ -8,8 +8,9 @@ from homie_migrations_core.cli.documents import changes
 from homie_migrations_core.cli.options import DatabaseOptions, LockOptions, OutputOptions, PackOptions
 from homie_migrations_core.cli.report import DatabaseReport, Report
 from homie_migrations_core.cli.targets import select
-from homie_migrations_core.cli.wording import counted, time_in_words
+from homie_migrations_core.cli.wording import counted
 from homie_migrations_core.model import Record
+from homie_migrations_core.packs.naming import time_in_words
 
 
 class HistoryOptions(DatabaseOptions, PackOptions, LockOptions, OutputOptions):

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from homie_migrations_core.cli.options import DatabaseOptions, LockOptions, OutputOptions, PackOptions, option
 from homie_migrations_core.cli.report import DatabaseReport, Report
 from homie_migrations_core.cli.targets import select
-from homie_migrations_core.cli.wording import counted, state_in_words, time_in_words
+from homie_migrations_core.cli.wording import counted, state_in_words
 from homie_migrations_core.model import DatabaseStatus, MigrationStatus, PackStatus
+from homie_migrations_core.packs.naming import time_in_words
 
 _REFUSED_BY_APPLY = ("ahead", "replaced", "late")
 

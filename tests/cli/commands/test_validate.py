@@ -40,7 +40,7 @@ def test_each_finding_is_a_line_with_its_code_and_a_line_of_advice_and_it_ends_w
     assert (said.code, said.err) == (4, "")
     assert said.out.splitlines() == [
         f"{tasks.database}: 2 findings",
-        "  edited: tasks:001_one was edited after it was applied at 2026-01-05 09:30:00; the version that was applied stays in effect; "
+        "  edited: tasks:001_one was edited after it was applied at 2026-01-05 09:30:00 UTC; the version that was applied stays in effect; "
         "the pack now produces another schema than the one that is there (two)",
         "    Move the change into a new migration, or accept the file as it is: `homie migrations repair tasks:001_one`.",
         "  drift_column_added: `two` has a column `b` that no migration creates",
