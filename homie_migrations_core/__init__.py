@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from homie_migrations_core.broken import BrokenPack as BrokenPack
     from homie_migrations_core.cli.try_file import try_migration as try_migration
     from homie_migrations_core.errors import HomieMigrationsError as HomieMigrationsError
+    from homie_migrations_core.event_loop import wait_or_stop as wait_or_stop
     from homie_migrations_core.model import DatabaseStatus as DatabaseStatus
     from homie_migrations_core.model import Finding as Finding
     from homie_migrations_core.model import LeftOut as LeftOut
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from homie_migrations_core.progress import track as track
     from homie_migrations_core.runner import MigrationRunner as MigrationRunner
     from homie_migrations_core.running.rehearsal import Rehearsal as Rehearsal
+    from homie_migrations_core.startup import arun_migrations as arun_migrations
     from homie_migrations_core.startup import run_migrations as run_migrations
 
 __version__ = "0.1.0"
@@ -65,6 +67,7 @@ _HOMES = {
     "Run": "model",
     "Snapshot": "model",
     "Step": "model",
+    "arun_migrations": "startup",
     "collect": "packs.discovery",
     "data_dir": "packs.locations",
     "database_file": "packs.locations",
@@ -72,6 +75,7 @@ _HOMES = {
     "run_migrations": "startup",
     "track": "progress",
     "try_migration": "cli.try_file",
+    "wait_or_stop": "event_loop",
 }
 __all__ = [*_HOMES]  # noqa: PLE0604  (the names are the keys above)
 

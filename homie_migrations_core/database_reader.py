@@ -6,6 +6,7 @@ Each method hands on to one room. `MigrationRunner` is a reader that can also ch
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -14,15 +15,19 @@ from typing import TYPE_CHECKING
 from homie_migrations_core.database_view import DatabaseView
 from homie_migrations_core.errors import (
     DatabaseInterrupted,
+    DatabaseNotCurrent,
     DatabaseNotReachable,
     DatabaseUnusable,
     ForeignTrackingTable,
     MigrationReplaced,
     NotReplayable,
+    PackBroken,
     RunRefused,
 )
+from homie_migrations_core.packs.selection import report_unknown
 from homie_migrations_core.packs.source import PackSource
 from homie_migrations_core.planning.applying import plan_apply
+from homie_migrations_core.running.up_to_date import are_packs_up_to_date
 from homie_migrations_core.sqlite.file import EMPTY, DatabaseFile
 from homie_migrations_core.stopping import StopRequest
 
@@ -30,11 +35,24 @@ if TYPE_CHECKING:
     from homie_migrations_core.broken import BrokenPack
     from homie_migrations_core.inspection.detection import Detected
     from homie_migrations_core.inspection.replay import Replayer
-    from homie_migrations_core.model import DatabaseStatus, Finding, Migration, Plan, Record, Repair, Restored, Snapshot, State
+    from homie_migrations_core.model import (
+        DatabaseStatus,
+        Finding,
+        LeftOut,
+        Migration,
+        Plan,
+        Record,
+        Repair,
+        Restored,
+        Snapshot,
+        State,
+    )
     from homie_migrations_core.packs.definition import MigrationPack
     from homie_migrations_core.packs.discovery import Collected
     from homie_migrations_core.sqlite.schema_objects import Schema
     from homie_migrations_core.sqlite.tracking import Tracking
+
+_log = logging.getLogger("homie_migrations")
 
 
 class DatabaseReader:
@@ -80,6 +98,32 @@ class DatabaseReader:
         except DatabaseInterrupted:
             state = "interrupted"
         return view.status(exists=exists, state=state)
+
+    def require_current(self) -> None:
+        """
+        Return if `apply` would have nothing to do. For programs that use a database and must not migrate it.
+
+        It costs what `apply` costs on an up-to-date database. Packs that `apply` would leave out are logged in the same way.
+
+        Raises:
+            DatabaseNotCurrent: Migrations are pending (`error.pending`), or the file does not exist.
+            RunRefused: What stands against a run: ahead, replaced, late, a foreign table; every reason at once.
+            PackBroken: No usable pack is left, or one that was handed in is not usable.
+            UnknownPack, PackNotChosen: It is not clear which packs are meant.
+            DatabaseUnusable, DatabaseInterrupted, LockTimeout: The file cannot be read.
+        """
+        up_to_date = self._is_up_to_date()
+        self._report_unknown()
+        if up_to_date:
+            return
+        view = self._view()
+        plan = self._plan_apply(view, to=None, allow_late=False)
+        log_problems(view, plan)
+        left_out = view.left_out(plan)
+        if plan.steps:
+            raise DatabaseNotCurrent(str(self.path), [step.ref for step in plan.steps], exists=self._file.exists)
+        if left_out and self._source.handed_in is not None:
+            raise PackBroken(left_out, done="Not every pack is applied")
 
     def history(self) -> tuple[Record, ...]:
         """Return what is applied, or what is of the packs in `only`, in the order in which it was. Raises as `status`."""
@@ -218,6 +262,15 @@ class DatabaseReader:
 
     # --- what the methods share ---------------------------------------------------------------------
 
+    def _is_up_to_date(self) -> bool:
+        """Tell whether there is nothing to do for sure. It reads little, waits for nothing and explains nothing."""
+        return are_packs_up_to_date(str(self.path), *self._source.choose())
+
+    def _report_unknown(self) -> None:
+        """Log the installed entry points that cannot be loaded, unless the caller chose among the packs."""
+        if self._source.collected is not None and not self._source.only:
+            report_unknown(self._source.collected)
+
     def _view(self, *, recover: bool = False) -> DatabaseView:
         """Read the packs and the records as they are now. Only with `recover` is an interrupted run rolled back."""
         view = self._view_of(EMPTY)
@@ -260,3 +313,12 @@ class DatabaseReader:
         except (DatabaseUnusable, DatabaseInterrupted, ForeignTrackingTable):
             return (), True
         return view.attributed, view.tracking.holds_tables
+
+
+def log_problems(view: DatabaseView, plan: Plan) -> None:
+    """Log what is edited, and which packs are left out."""
+    for ref in plan.edited:
+        _log.warning("%s was edited after it was applied to %s; the version that was applied stays in effect.", ref, view.path)
+    unusable: list[BrokenPack | LeftOut] = [*view.broken, *plan.left_out]
+    for each in unusable:
+        _log.error("The pack %s was left out: %s", each.label, each.reason, extra={"unusable": each})

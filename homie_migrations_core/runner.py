@@ -6,7 +6,6 @@ What only reads is inherited from `DatabaseReader`. Holds no SQL, prints nothing
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
@@ -14,12 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from homie_migrations_core.database_reader import DatabaseReader
+from homie_migrations_core.database_reader import DatabaseReader, log_problems
 from homie_migrations_core.errors import DatabaseNotReachable, PackBroken
 from homie_migrations_core.model import Migration, Plan, Repair, Restored
-from homie_migrations_core.packs.selection import report_unknown
 from homie_migrations_core.running.plan_runner import PlanRunner
-from homie_migrations_core.running.up_to_date import are_packs_up_to_date
 
 if TYPE_CHECKING:
     from homie_migrations_core.broken import BrokenPack
@@ -30,8 +27,6 @@ if TYPE_CHECKING:
     from homie_migrations_core.running.plan_runner import Planner
     from homie_migrations_core.running.rehearsal import Rehearsal
     from homie_migrations_core.stopping import StopRequest
-
-_log = logging.getLogger("homie_migrations")
 
 
 class MigrationRunner(DatabaseReader):
@@ -100,9 +95,8 @@ class MigrationRunner(DatabaseReader):
             UnknownTarget, UnknownPack, PackNotChosen, DatabaseUnusable: Nothing was begun.
             SnapshotFailed, LockTimeout, RunStopped: What was committed before stays.
         """
-        up_to_date = to is None and are_packs_up_to_date(str(self.path), *self._source.choose())
-        if self._source.collected is not None and not self._source.only:
-            report_unknown(self._source.collected)
+        up_to_date = to is None and self._is_up_to_date()
+        self._report_unknown()
         if up_to_date:
             return []
 
@@ -111,7 +105,7 @@ class MigrationRunner(DatabaseReader):
 
         view = self._view(recover=True)
         plan = plan_of(view)
-        _log_problems(view, plan)
+        log_problems(view, plan)
         self.left_out = view.left_out(plan)
         steps = self._plans.execute(view, plan, plan_of, all_or_nothing=all_or_nothing)
         if self.left_out and self._source.handed_in is not None:
@@ -267,15 +261,6 @@ class MigrationRunner(DatabaseReader):
         repair = view.plan_repair(ref, remove=remove)
         self._plans.amend(view, change)
         return repair
-
-
-def _log_problems(view: DatabaseView, plan: Plan) -> None:
-    """Log what is edited, and which packs are left out."""
-    for ref in plan.edited:
-        _log.warning("%s was edited after it was applied to %s; the version that was applied stays in effect.", ref, view.path)
-    unusable: list[BrokenPack | LeftOut] = [*view.broken, *plan.left_out]
-    for each in unusable:
-        _log.error("The pack %s was left out: %s", each.label, each.reason, extra={"unusable": each})
 
 
 def _down_to(pack: str, plan: Plan) -> Planner:

@@ -47,6 +47,8 @@ EXAMPLES = [
     errors.RollbackRefused(DB, ["a:001_one has no rollback_migration", "b:001_x is applied and requires a:1"], "See to that."),
     errors.PackBroken([BrokenPack("1_x.py is odd", "mail", entry_point="post"), LeftOut("news", ("news:001_x requires mail:1",))]),
     errors.PackBroken([BrokenPack("it can't be loaded", entry_point="post")], done="Not every pack was applied"),
+    errors.DatabaseNotCurrent(DB, ["a:002_two", "b:001_x"]),
+    errors.DatabaseNotCurrent(DB, [f"a:00{number}_x" for number in range(1, 8)], exists=False),
     errors.ConfirmationDenied("rolling back a:002_two"),
     errors.MigrationFailed(DB, "a:001_one", "no such table: x (001_one.py, line 3)", "Correct it."),
     errors.MigrationFailed(DB, "a:001_one", "no such table: x", "Correct it.", direction="rollback"),

@@ -1,5 +1,5 @@
 """
-Refusals: what a database, a pack or a person forbids, found before the first change. Exit code 1.
+Refusals: what a database, a pack or a person forbids, found before the first change. Exit code 1, or 3 for what is pending.
 """
 
 from __future__ import annotations
@@ -172,6 +172,29 @@ class PackBroken(HomieMigrationsError):
         self.broken = tuple(broken)
         found = [f"{each.label}: {reason}" for each in broken for reason in each.reasons]
         super().__init__(done, found, "Repair the pack, or install another release of it.")
+
+
+_LISTED = 5
+
+
+class DatabaseNotCurrent(HomieMigrationsError):
+    """
+    Migrations are pending in a database that was required to be up to date.
+
+    `pending` holds the ref of each, in the order in which they would be applied. `exists` is False for a missing file.
+    """
+
+    code = "database_not_current"
+    exit_code = 3
+
+    def __init__(self, path: str, pending: Sequence[str], *, exists: bool = True) -> None:
+        self.path, self.pending, self.exists = path, tuple(pending), exists
+        listed, more = self.pending[:_LISTED], len(self.pending) - _LISTED
+        super().__init__(
+            f"{path} is not up to date",
+            f"{'' if exists else 'there is no such file; '}pending: {', '.join(listed)}{f' and {more} more' if more > 0 else ''}",
+            f"{'' if exists else 'Check the path. '}Apply them first, with `homie migrations apply` or `run_migrations`.",
+        )
 
 
 class ConfirmationDenied(HomieMigrationsError):

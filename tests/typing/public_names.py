@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import assert_type
 
@@ -24,15 +27,17 @@ from homie_migrations_core import (
     RegisteredPack,
     Run,
     Step,
+    arun_migrations,
     collect,
     data_dir,
     database_file,
     hookimpl,
     run_migrations,
     try_migration,
+    wait_or_stop,
 )
 from homie_migrations_core.compat import MigrationRunner as RunnerOfOneFolder
-from homie_migrations_core.errors import PackBroken
+from homie_migrations_core.errors import DatabaseNotCurrent, PackBroken
 
 # A pack as its author makes it.
 pack = MigrationPack(name="file_organizer", migrations=Path("migrations"), database="homie_file_organizer.db")
@@ -76,6 +81,25 @@ assert_type(runner.history(), tuple[Record, ...])
 assert_type(run_migrations("x.db"), int)
 assert_type(run_migrations(Path("x.db"), [pack], backup=False), int)
 assert_type(try_migration(__file__), int)
+
+
+# A start beside an event loop, and one that must not migrate.
+async def start() -> None:
+    assert_type(await arun_migrations("x.db"), int)
+    assert_type(await arun_migrations(Path("x.db"), [pack], backup=False), int)
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        runner = MigrationRunner("x.db", lock_timeout=300, should_stop=stop.is_set)
+        assert_type(await wait_or_stop(thread.submit(runner.apply), stop), list[Migration])
+
+
+asyncio.run(start())
+try:
+    runner.require_current()
+except DatabaseNotCurrent as pending:
+    assert_type(pending.path, str)
+    assert_type(pending.pending, tuple[str, ...])
+    assert_type(pending.exists, bool)
 
 # What a program needs that keeps its database in the data folder, and its own pack in mind.
 collected = collect()

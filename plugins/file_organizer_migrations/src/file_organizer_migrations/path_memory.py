@@ -20,11 +20,12 @@ from file_organizer_migrations import statements
 from file_organizer_migrations.errors import NotStarted as NotStarted
 from file_organizer_migrations.errors import UnknownDestination as UnknownDestination
 from file_organizer_migrations.errors import UnknownDrive as UnknownDrive
-from file_organizer_migrations.session import Session, finished
+from file_organizer_migrations.session import Session
 from file_organizer_migrations.values import Destination as Destination
 from file_organizer_migrations.values import Drive as Drive
 from file_organizer_migrations.values import Use as Use
 from file_organizer_migrations.values import destination_of, drive_of
+from homie_migrations_core import wait_or_stop
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -71,20 +72,20 @@ class PathMemoryManager:
         stop = threading.Event()
         session.starting += 1
         try:
-            await finished(session.submit(session.bring_up, stop.is_set), stop)
+            await wait_or_stop(session.submit(session.bring_up, stop.is_set), stop)
             session.started = True
         finally:
             session.starting -= 1
             if not (session.started or session.starting):  # no other start waits for it, so nobody would shut it down
                 if self._session is session:
                     self._session = None
-                await finished(session.end())
+                await wait_or_stop(session.end())
 
     async def shutdown(self) -> None:
         """Close the database once earlier calls are done. Do nothing if it is closed."""
         session, self._session = self._session, None
         if session is not None:
-            await finished(session.end())
+            await wait_or_stop(session.end())
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -1,17 +1,14 @@
 """
-The thread and the connection of a started path memory, and waiting for them from an event loop.
+The thread and the connection of a started path memory.
 
-What is done with the connection is decided in `path_memory.py`.
+What is done with the connection is decided in `path_memory.py`, which also waits for it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
-import logging
 import os
 import sqlite3
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -19,9 +16,8 @@ from typing import Any, TypeVar
 
 from file_organizer_migrations import start_up
 from file_organizer_migrations.errors import NotStarted
-from homie_migrations_core.errors import LockTimeout, RunStopped
+from homie_migrations_core.errors import LockTimeout
 
-_log = logging.getLogger("homie_migrations.path_memory")
 _T = TypeVar("_T")
 
 
@@ -83,27 +79,3 @@ class Session:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-async def finished(future: Future[_T], stop: threading.Event | None = None) -> _T:
-    """
-    Return the result of the thread's work. If this is cancelled, it sets `stop` and waits until the work has ended.
-
-    Work that has not begun yet is given up at once, if it can be stopped at all.
-    """
-    waiter = asyncio.wrap_future(future)
-    cancelled: asyncio.CancelledError | None = None
-    while not waiter.done():
-        try:
-            await asyncio.wait([waiter])
-        except asyncio.CancelledError as error:  # perhaps not for the first time: what runs must be undone all the same
-            cancelled = error
-            if stop is not None:
-                stop.set()
-                future.cancel()
-    if cancelled is None:
-        return waiter.result()
-    failure = None if waiter.cancelled() else waiter.exception()
-    if failure is not None and not isinstance(failure, RunStopped):
-        _log.warning("While stopping on request: %s", failure)
-    raise cancelled
