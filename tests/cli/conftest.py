@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli import forking
-from cli.documents import check_document
 from cli.migration_folder import TWO, MigrationFolder
+from json_documents import read_document
 from typer.testing import CliRunner
 
 from homie_migrations_core.cli.app import app
@@ -27,15 +27,18 @@ COMMAND = [sys.executable, "-W", "error::ResourceWarning", "-m", "homie_migratio
 
 @dataclass(frozen=True)
 class CommandResult:
-    """How a command ended, and what it said."""
+    """How a command ended, and what it said; `json` is its document, if it was asked for one."""
 
     code: int
     out: str
     err: str
+    json: Any = None
 
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
+    @classmethod
+    def by(cls, arguments: Sequence[object], code: int, out: str, err: str) -> CommandResult:
+        """Hold what a command has said to its schema."""
+        asked = "--json" in arguments and not {"--help", "-h"} & set(arguments)
+        return cls(code, out, err, read_document(arguments, out) if asked else None)
 
 
 def text(argument: object) -> str:
@@ -52,10 +55,7 @@ def homie():
             raise result.exception
         assert "Traceback" not in result.stderr or {"-v", "--verbose"} & set(arguments)
         assert bug or "should not have happened" not in result.stderr
-        said = CommandResult(result.exit_code, result.stdout, result.stderr)
-        if "--json" in arguments and "--help" not in arguments:
-            check_document(str(arguments[0]), said.json)
-        return said
+        return CommandResult.by(arguments, result.exit_code, result.stdout, result.stderr)
 
     return call
 
@@ -118,7 +118,7 @@ def homie_process(started):
     def call(*arguments: object, env: dict[str, str] | None = None) -> CommandResult:
         process = started(*arguments, env=env)
         out, err = process.communicate(timeout=60)
-        return CommandResult(process.returncode, out, err)
+        return CommandResult.by(arguments, process.returncode, out, err)
 
     return call
 

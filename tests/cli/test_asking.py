@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import select
 import signal
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from helpers import creates, fingerprint, problems, python_migration, recorded, run_sql
+from json_documents import read_document
 
 from homie_migrations_core.cli.asking import read_line
 
@@ -141,7 +141,7 @@ def test_a_no_is_no_rollback_in_json_either(on_a_terminal, tmp_path: Path, used,
     terminal.until("Go on?")
     terminal.type("n\n")
     assert terminal.ended() == 1
-    document = json.loads(terminal.seen[terminal.seen.index("\n{") :])
+    document = read_document(call(command), terminal.seen[terminal.seen.index("\n{") :])
     assert document["error"]["code"] == "confirmation_denied"
     (database,) = document["databases"]
     assert database["redone" if command == "redo" else "rolled_back"] == []

@@ -1,18 +1,20 @@
 """
-The JSON documents have the shapes that their types state.
+The JSON documents fit their published schemas.
 
-The fixture `homie` checks the document of every call with `--json`; here is what shows that the check finds something.
+The fixtures hold every document that a command prints to its schema; here is what shows that this finds something, and that
+every command has a schema.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import jsonschema
 import pytest
-import typer
-from cli.documents import check_document
+from json_documents import check, read_document, schema_name, validator
+from pages import schemas
+from pages.generated import commands
 
-from homie_migrations_core.cli.app import migrations
 from homie_migrations_core.cli.documents import catalog
 
 PACK = {
@@ -29,15 +31,61 @@ DATABASE: dict[str, Any] = {"path": "a.db", "exists": False, "state": "new", "pa
 DOCUMENT: dict[str, Any] = {"databases": [DATABASE], "broken": [], "error": None}
 
 
-def test_the_catalog_names_every_command_that_adds_something():
-    group = typer.main.get_command(migrations)
-    commands = set(group.list_commands(typer.Context(group)))
-    assert catalog.DATABASE_FIELDS.keys() | catalog.DOCUMENT_FIELDS.keys() | {"status"} == commands
+def test_every_command_has_an_entry_in_the_catalog_and_every_entry_a_command():
+    assert catalog.DATABASE_FIELDS.keys() | catalog.DOCUMENT_FIELDS.keys() == commands().keys()
+
+
+def test_a_command_without_an_entry_in_the_catalog_fails_its_first_test():
+    with pytest.raises(AssertionError, match=r"`juggle` has no schema: give it an entry in cli/documents/catalog\.py"):
+        check("juggle", DOCUMENT)
+
+
+@pytest.mark.parametrize("name", schemas.schemas())
+def test_every_schema_is_valid_and_allows_fields_that_it_does_not_name(name: str):
+    schema = schemas.schemas()[name]
+    jsonschema.Draft202012Validator.check_schema(schema)
+    objects = [each for each in schema["$defs"].values() if "properties" in each]
+    assert objects
+    assert all(each["additionalProperties"] is True for each in objects)
+
+
+def test_what_is_released_later_fits_a_schema_of_today():
+    later = {**DOCUMENT, "more": 1, "databases": [{**DATABASE, "packs": [{**PACK, "more": [1]}], "more": {}}]}
+    published = schemas.schemas()["status"]
+    assert list(jsonschema.Draft202012Validator(published).iter_errors(later)) == []
+    assert len(list(validator("status").iter_errors(later))) == 3
+
+
+def test_types_and_fields_are_described_by_their_docstrings():
+    definitions = schemas.schemas()["apply"]["$defs"]
+    assert definitions["Problem"]["description"] == "An error."
+    assert definitions["Problem"]["properties"]["code"]["description"].startswith("Stable: ")
+    assert definitions["Database"]["properties"]["snapshot"]["description"].startswith("The path of the snapshot")  # of a base
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("status --json", "status"),
+        ("up --json", "apply"),
+        ("rollback tasks --json", "rollback"),
+        ("stat --json", "document"),
+        ("--json", "document"),
+        ("", "document"),
+    ],
+)
+def test_a_command_line_leads_to_the_schema_of_its_command(line: str, name: str):
+    assert schema_name(line.split()) == name
 
 
 def test_a_document_of_the_stated_shape_passes():
-    check_document("status", DOCUMENT)
-    check_document("plan", {**DOCUMENT, "databases": [{**DATABASE, "plan": [], "left_out": [], "edited": ["a:1"]}]})
+    check("status", DOCUMENT)
+    check("plan", {**DOCUMENT, "databases": [{**DATABASE, "plan": [], "left_out": [], "edited": ["a:1"]}]})
+
+
+def test_two_documents_are_no_document():
+    with pytest.raises(ValueError, match="Extra data"):
+        read_document(["status"], "{}\n{}")
 
 
 @pytest.mark.parametrize(
@@ -49,6 +97,7 @@ def test_a_document_of_the_stated_shape_passes():
         ("status", {**DOCUMENT, "error": "x"}),
         ("status", {**DOCUMENT, "databases": [{**DATABASE, "plan": []}]}),
         ("status", {**DOCUMENT, "databases": [{**DATABASE, "exists": "no"}]}),
+        ("status", {**DOCUMENT, "databases": [{**DATABASE, "state": "fine"}]}),
         ("status", {**DOCUMENT, "databases": [{**DATABASE, "packs": [{**PACK, "current_version": True}]}]}),
         ("plan", {**DOCUMENT, "databases": [{**DATABASE, "edited": [1]}]}),
         ("plan", {**DOCUMENT, "databases": [{**DATABASE, "plan": [{"ref": "a:1", "direction": "sideways"}]}]}),
@@ -60,11 +109,12 @@ def test_a_document_of_the_stated_shape_passes():
         "no object",
         "a field of another command",
         "text for a boolean",
+        "a word that is no state",
         "a boolean for a number",
         "a number in a list of texts",
-        "a word that is not one of these",
+        "a word that is no direction",
     ],
 )
 def test_a_document_of_another_shape_does_not(command: str, document: dict[str, Any]):
     with pytest.raises(AssertionError):
-        check_document(command, document)
+        check(command, document)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from helpers import creates, fingerprint, one_line, problems, python_migration, query, recorded, run_sql, tables
+from json_documents import read_document
 
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.cli.signals import SignalStop, stop_on_signals
@@ -214,7 +214,7 @@ def test_what_was_committed_before_stays_and_the_next_run_goes_on(started, homie
     process = started("apply", *scene.options, "--json")
     wait_for(scene.flag.exists, process)
     out, _ = end(process, signal.SIGINT)
-    document = json.loads(out)
+    document = read_document(["apply"], out)
     assert process.returncode == 130
     assert document["error"]["code"] == "run_stopped"
     assert document["databases"][0]["applied"] == ["tasks:002_more"]
@@ -495,7 +495,7 @@ def test_after_a_signal_no_further_database_is_rehearsed(started, scene: Scene, 
     process = started("rehearse", *scene.options[:4], "--database", tmp_path / "other.db", "--json")
     wait_for(scene.flag.exists, process)
     out, _ = end(process, signal.SIGINT)
-    document = json.loads(out)
+    document = read_document(["rehearse"], out)
     assert process.returncode == 130
     assert document["error"]["code"] == "run_stopped"
     assert [each["path"] for each in document["databases"]] == [str(scene.database)]
@@ -614,4 +614,4 @@ def test_a_signal_ends_a_replay(started, scene: Scene, command: str, number: int
     wait_for(scene.flag.exists, process)
     out, _ = end(process, number)
     assert process.returncode == code
-    assert json.loads(out)["error"]["code"] == "run_stopped"
+    assert read_document([command], out)["error"]["code"] == "run_stopped"

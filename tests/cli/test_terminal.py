@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from helpers import creates, problems, recorded, run_sql
+from json_documents import read_document
 
 from homie_migrations_core.cli import progress
 
@@ -81,11 +82,9 @@ def test_the_other_lists_are_tables_on_a_terminal_too(on_a_terminal, options, co
 
 
 def test_json_on_a_terminal_is_json_without_colours(on_a_terminal, options):
-    import json
-
     terminal = on_a_terminal("status", *options, "--json")
     assert terminal.ended() == 0
-    assert json.loads(terminal.seen)["databases"][0]["state"] == "pending"
+    assert read_document(["status"], terminal.seen)["databases"][0]["state"] == "pending"
 
 
 def until_matches(terminal, words: str) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import tempfile
 from pathlib import Path
 
 import pytest
+from json_documents import read_document
 from pages.generated import commands as known_commands
 from pages.reading import PAGES, ROOT, blocks, commands, name_of, text_of
 from pages.running import as_on_a_page, run_page
@@ -25,6 +27,8 @@ def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path, preloa
     following = [command for command, _ in shown[1:]] + [""]
     for (command, expected), (code, output), then in zip(shown, done, following, strict=True):
         assert as_on_a_page(output) == as_on_a_page(expected), f"after: {command}\n(`make docs` writes the page again)"
+        if re.fullmatch(r"homie migrations [^|<>&;]*--json[^|<>&;]*", command):
+            read_document(shlex.split(command)[2:], output[output.index("{\n") :])  # behind what it printed on stderr
         assert code == 0 or then == "echo $?", f"{command} ended with {code}, and the page does not say so:\n{output}"
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from json_documents import read_document
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CORE, ORGANIZER = CHECKOUT, CHECKOUT / "plugins" / "file_organizer_migrations"
@@ -228,10 +229,12 @@ class Environment:
         return subprocess.run(line, capture_output=True, text=True, check=False, cwd=cwd, env=given, timeout=60)
 
     def homie(self, *arguments: object, cwd: Path, code: int = 0) -> str:
-        """What `homie migrations …` prints, with a data folder in `cwd`."""
+        """What `homie migrations …` prints, with a data folder in `cwd`; a JSON document fits its schema."""
         done = self.run("homie", "migrations", *arguments, cwd=cwd, HOMIE_DATA_DIR=str(cwd / "data"))
         assert done.returncode == code, done.stdout + done.stderr
         assert done.stderr == ""
+        if "--json" in arguments:
+            read_document(arguments, done.stdout)
         return done.stdout
 
 

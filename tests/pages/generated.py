@@ -12,20 +12,24 @@ from homie_migrations_core import errors
 from homie_migrations_core.cli import app
 from homie_migrations_core.packs import hookspecs
 from homie_migrations_core.sqlite import tracking
-from pages.reading import ROOT, text_of
-
-
-def table(heads: str, rows: list[tuple[str, ...]]) -> str:
-    """Return a Markdown table."""
-    columns = heads.split("|")
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    return "\n".join(lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows])
+from pages import json_tables, schemas
+from pages.reading import ROOT, table, text_of
 
 
 def commands() -> dict[str, Any]:
-    """Return the commands of `homie migrations` by name."""
-    group = typer.main.get_command(app.migrations)
-    return {name: group.get_command(None, name) for name in group.list_commands(None)}
+    """Return the commands of `homie migrations` by name; one of a group is called `group command`."""
+    return _commands_of(typer.main.get_command(app.migrations), "")
+
+
+def _commands_of(group: Any, prefix: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in group.list_commands(None):
+        command = group.get_command(None, name)
+        if hasattr(command, "list_commands"):
+            found |= _commands_of(command, f"{prefix}{name} ")
+        else:
+            found[f"{prefix}{name}"] = command
+    return found
 
 
 def described(command: Any) -> str:
@@ -69,6 +73,8 @@ def generated() -> dict[tuple[str, str], str]:
     """Return what belongs between `<!-- generated: NAME -->` and `<!-- end -->`, by page and name."""
     found = {("docs/reference/command-line.md", name): described(command) for name, command in commands().items()}
     found["docs/reference/errors.md", "errors"] = error_table()
+    found["docs/reference/json.md", "commands"] = json_tables.command_table()
+    found["docs/reference/json.md", "objects"] = json_tables.object_tables()
     found["docs/reference/tracking-table.md", "table"] = f"```sql\n{tracking.create_sql('file_organizer')};\n```"
     for name, hook in hooks().items():
         found["docs/reference/hooks.md", name] = str(inspect.getdoc(hook))
@@ -83,7 +89,11 @@ def marked(name: str, text: str) -> re.Match[str]:
 
 
 def write(only: list[str]) -> None:
-    """Write the generated parts of these pages, or of all."""
+    """Write the generated parts of these pages, or of all; then the schemas too."""
+    if not only:
+        for path, text in schemas.files().items():
+            (ROOT / path).parent.mkdir(exist_ok=True)
+            (ROOT / path).write_text(text, encoding="utf-8")
     for (page, name), text in generated().items():
         if not only or page in only:
             before = text_of(page)

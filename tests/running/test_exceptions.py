@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from helpers import creates, python_migration, recorded, run_sql, tables, write_pack
+from json_documents import read_document
 
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.errors import MigrationFailed
@@ -80,7 +80,7 @@ def test_the_command_line_shows_no_traceback(path: Path, tmp_path: Path, body: s
         text=True,
     )
     assert done.returncode == 1
-    assert json.loads(done.stdout)["error"]["code"] == "migration_failed"
+    assert read_document(command[3:], done.stdout)["error"]["code"] == "migration_failed"
     assert "Traceback" not in done.stderr
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from helpers import creates, fingerprint, python_migration, query, recorded, run_sql, tables, write_pack
+from json_documents import read_document
 
 from homie_migrations_core import MigrationPack, MigrationRunner, hookimpl
 from homie_migrations_core.errors import MigrationFailed
@@ -186,7 +186,7 @@ def test_a_check_goes_on_in_its_own_process_only(tmp_path: Path) -> None:
     ]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout)["error"] is None
+    assert read_document(command[4:], done.stdout)["error"] is None
 
 
 @pytest.mark.parametrize("child", ["return", "raise ValueError('no')"])
@@ -208,7 +208,7 @@ def test_the_command_line_says_it_once(path: Path, tmp_path: Path, child: str) -
     ]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout)["error"] is None
+    assert read_document(command[4:], done.stdout)["error"] is None
     assert "Traceback" not in done.stderr
 
 

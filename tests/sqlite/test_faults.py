@@ -6,7 +6,6 @@ Whatever is refused is said in one sentence, with the exit code of its kind, and
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -21,6 +20,7 @@ from typing import NamedTuple
 import pytest
 from cli.conftest import homie  # noqa: F401
 from helpers import creates, fingerprint, one_line, problems, python_migration, query, recorded, run_sql, tables
+from json_documents import read_document
 from sqlite.forks import becoming_somebody, command_line, in_a_child, load_every_module
 
 COMMANDS = ["apply", "status"]
@@ -456,5 +456,5 @@ def test_a_full_disk_is_named_and_leaves_things_as_they_were(place: Place, tmp_p
         assert "database or disk is full" in ended.stderr
     else:
         assert "the snapshot before the first change could not be taken" in ended.stderr
-    assert json.loads(ended.stdout)["databases"][0]["path"] == f"{disk}/data/homie_tasks.db"
+    assert read_document(arguments[1:], ended.stdout)["databases"][0]["path"] == f"{disk}/data/homie_tasks.db"
     assert but_an_empty_journal(place.folder) == before

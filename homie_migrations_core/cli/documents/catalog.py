@@ -1,5 +1,8 @@
 """
 Which command adds which fields to the document. Fields are absent where an error came first.
+
+Every command has an entry in one of the two. The published JSON Schemas are made from it, and the tests hold each document
+that a command prints to its schema.
 """
 
 from __future__ import annotations
@@ -8,6 +11,7 @@ from homie_migrations_core.cli.documents import changes, inspection, snapshots
 
 # command → what it may add to each database
 DATABASE_FIELDS: dict[str, tuple[type, ...]] = {
+    "status": (),
     "plan": (changes.PlanFields,),
     "apply": (changes.ApplyFields,),
     "rehearse": (inspection.RehearsalFields,),

@@ -34,14 +34,17 @@ class PlanFields(TypedDict):
     """What `plan` adds to a database."""
 
     plan: list[PlannedStep]
+    """The steps in the order in which `apply` would run them."""
     left_out: list[LeftOut]
     edited: list[str]
+    """References of applied migrations whose code differs today."""
 
 
 class ChangeFields(TypedDict):
-    """What every changing command adds to a database: where the snapshot is, and which packs were left out."""
+    """What every changing command adds to a database."""
 
     snapshot: str | None
+    """The path of the snapshot of the state before, if there is one."""
     left_out: list[LeftOut]
 
 
@@ -49,18 +52,21 @@ class ApplyFields(ChangeFields):
     """What `apply` adds to a database."""
 
     applied: list[str]
+    """References of the migrations that were applied, in order. They stay, whatever came after."""
 
 
 class RollbackFields(ChangeFields):
     """What `rollback` and `reset` add to a database."""
 
     rolled_back: list[str]
+    """References of the migrations that were rolled back, in order."""
 
 
 class RedoFields(ChangeFields):
     """What `redo` adds to a database."""
 
     redone: list[str]
+    """References of the migrations that were rolled back and applied again."""
 
 
 class DetectedVersion(TypedDict):
@@ -68,16 +74,22 @@ class DetectedVersion(TypedDict):
 
     pack: str
     version: int | None
+    """Null if no version, or more than one, fits."""
     equal: list[str]
+    """References of the migrations whose schema is the one that is there."""
     nearest: str | None
+    """The reference of the migration that comes closest."""
     differences: list[str]
+    """How the schema differs from that of the nearest one."""
 
 
 class BaselineFields(ChangeFields):
     """What `baseline` adds to a database."""
 
     recorded: list[str]
+    """References of the migrations that were recorded without being run, in order."""
     detected: NotRequired[DetectedVersion]
+    """With `--detect`: what the comparison found."""
 
 
 def left_out(packs: Iterable[BrokenPack | LeftOutPack]) -> list[LeftOut]:
@@ -106,15 +118,18 @@ def detected(found: Detected) -> DetectedVersion:
 
 
 class RecordFields(TypedDict):
-    """One row of the tracking table. `applied_at` is in UTC."""
+    """One row of the tracking table."""
 
     ref: str
     pack: str | None
+    """Null in a table of the earlier shape, which knows no packs."""
     version: int
     name: str
     applied_at: str | None
+    """The time in UTC, as it is stored: `2026-01-05 09:30:00`."""
     duration_ms: int | None
     pack_version: str | None
+    """The version of the distribution that applied it."""
     checksum: str | None
 
 
@@ -122,14 +137,16 @@ class HistoryFields(TypedDict):
     """What `history` adds to a database."""
 
     history: list[RecordFields]
+    """The records in the order in which they were written."""
 
 
 class RecordChange(TypedDict):
-    """A record before and after a repair; `after` is null where it is removed."""
+    """A record before and after a repair."""
 
     ref: str
     before: RecordFields
     after: RecordFields | None
+    """Null if the record is removed."""
 
 
 class RepairFields(TypedDict):
@@ -137,6 +154,7 @@ class RepairFields(TypedDict):
 
     repair: RecordChange
     snapshot: NotRequired[str | None]
+    """The path of the snapshot of the state before, if there is one."""
 
 
 def record(found: Record) -> RecordFields:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
 from homie_migrations_core.model import Direction, Finding, Pack, RowCount
+from homie_migrations_core.sqlite.schema_comparison import Change, Kind
+from homie_migrations_core.sqlite.schema_objects import ObjectKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,14 +20,19 @@ if TYPE_CHECKING:
 
 
 class FindingFields(TypedDict):
-    """One finding; `accepted` is the reason its author gave for accepting it."""
+    """One finding."""
 
     code: str
+    """Stable: programs compare it, never the words of the message."""
     subject: str
+    """The reference of a migration, or the name of a table, index, view or trigger."""
     pack: str | None
     message: str
+    """What was found."""
     advice: str
+    """What to do about it."""
     accepted: str | None
+    """The reason for which its author accepts it in the migration's file. Such a finding does not count."""
 
 
 class ValidateFields(TypedDict):
@@ -39,8 +46,10 @@ class CheckedPack(TypedDict):
 
     name: str
     migrations: list[str]
+    """References of the migrations that were checked."""
     findings: list[FindingFields]
     notes: list[str]
+    """What is worth knowing, and is no finding."""
 
 
 class CheckFields(TypedDict):
@@ -50,13 +59,15 @@ class CheckFields(TypedDict):
 
 
 class InstalledPack(TypedDict):
-    """One installed pack; `migrations` is their number."""
+    """One installed pack."""
 
     name: str
     distribution: str | None
     distribution_version: str | None
     database: str
+    """The name of the database file."""
     migrations: int
+    """The number of its migrations."""
     latest_version: int
 
 
@@ -69,10 +80,12 @@ class PacksFields(TypedDict):
 class SchemaObjectFields(TypedDict):
     """One table, index, view or trigger."""
 
-    kind: str
+    kind: ObjectKind
     name: str
     table: str
+    """The table that it is on; a table's or view's own name."""
     sql: str
+    """The statement that creates it, word for word as SQLite keeps it."""
 
 
 class SchemaFields(TypedDict):
@@ -80,6 +93,7 @@ class SchemaFields(TypedDict):
 
     schema: list[SchemaObjectFields]
     diagram: NotRequired[str]
+    """With `--diagram`: the schema as a Mermaid diagram."""
 
 
 def finding(found: Finding) -> FindingFields:
@@ -137,20 +151,24 @@ def schema(objects: Sequence[SchemaObject], diagram: str | None) -> SchemaFields
 
 
 class Rows(TypedDict):
-    """The number of a table's rows before and after; null where there is no such table."""
+    """The number of a table's rows."""
 
     table: str
     before: int | None
+    """Null if there was no such table."""
     after: int | None
+    """Null if there is no such table any more."""
 
 
 class SchemaChange(TypedDict):
     """One difference between two schemas."""
 
-    change: str
-    kind: str
+    change: Change
+    kind: Kind
     table: str
+    """The table or view that it belongs to."""
     name: str
+    """Its own name; for a constraint without one, which kind it is."""
     before: str | None
     after: str | None
 
@@ -160,7 +178,9 @@ class LostData(TypedDict):
 
     table: str
     column: str | None
+    """Null if whole rows would be gone."""
     count: int
+    """The number of rows, or of values."""
 
 
 class RehearsedStepFields(TypedDict):
@@ -170,22 +190,29 @@ class RehearsedStepFields(TypedDict):
     direction: Direction
     seconds: float
     statements: list[str]
+    """The statements as they were executed, with the values of their parameters."""
     statements_left_out: int
+    """How many more there were."""
     rows: list[Rows]
     schema: list[SchemaChange]
     warnings: list[str]
 
 
 class RehearsalDocument(TypedDict):
-    """What a run would do. Sizes are in bytes."""
+    """What a run would do."""
 
     steps: list[RehearsedStepFields]
     would_fail: str | None
+    """The reference of the migration that would fail, if one would."""
     schema: list[SchemaChange]
+    """What the steps change together."""
     losses: list[LostData]
     findings: list[str]
+    """What the checks of integrity and foreign keys found, whatever the steps did."""
     size: int
+    """The size of the database, in bytes."""
     disk_needed: int
+    """The disk space that the run needs meanwhile, in bytes."""
     seconds_to_copy: float
 
 

@@ -15,31 +15,41 @@ class BackupFields(TypedDict):
     """What `backup` adds to a database."""
 
     snapshot: str
+    """The path of the snapshot."""
 
 
 class SnapshotFields(TypedDict):
-    """One snapshot. `size` is in bytes, `taken_at` in UTC."""
+    """One snapshot."""
 
     path: str
     taken_at: str
+    """The time in UTC, as ISO 8601 writes it."""
     size: int
+    """In bytes."""
     applied: str
+    """The newest version of each pack at that time, `file_organizer-1`; `untracked` for none."""
     kind: Literal["automatic", "by_hand", "begun"]
+    """`begun`: taken by a run that was killed before it changed anything."""
 
 
 class BackupsFields(TypedDict):
     """What `backups` adds to a database."""
 
     snapshots: list[SnapshotFields]
+    """The newest first."""
 
 
 class RestoredDocument(TypedDict):
     """What a restore changed."""
 
     source: str
+    """The path of the snapshot."""
     pending_again: list[str]
+    """References of migrations that were recorded before, and are not any more."""
     applied_again: list[str]
+    """References of migrations that were not recorded before, and are now."""
     rows: list[Rows]
+    """The tables whose numbers of rows differ."""
 
 
 class RestoreFields(TypedDict):
@@ -47,6 +57,7 @@ class RestoreFields(TypedDict):
 
     restored: RestoredDocument
     snapshot: str | None
+    """The path of the snapshot of the state before."""
 
 
 def snapshots(found: Sequence[Snapshot]) -> BackupsFields:

@@ -1,0 +1,66 @@
+"""The tables of docs/reference/json.md: what each command adds to its document, and the fields of every object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pages.reading import table
+from pages.schemas import COMMON, file_name, schemas
+
+BESIDE_THE_COMMANDS = (COMMON,)
+
+
+def command_table() -> str:
+    """Return the table of commands: the schema of each, and the fields that it adds."""
+    rows = []
+    for name, each in schemas().items():
+        if name in BESIDE_THE_COMMANDS:
+            continue
+        added = [*_added(each, "Document", "the document"), *_added(each, "Database", "each database")]
+        rows.append((f"[`{name}`](schemas/{file_name(name)})", *(added or [("nothing", "", "", "")])[0]))
+        rows += [("", *row) for row in added[1:]]
+    return table("command|adds|to|type|meaning", rows)
+
+
+def _added(schema: dict[str, Any], kind: str, where: str) -> list[tuple[str, str, str, str]]:
+    """Return a row for each field that a command adds to this kind of object."""
+    known = schemas()[COMMON]["$defs"][kind]["properties"]
+    fields = schema["$defs"].get(kind, {"properties": {}})["properties"]
+    return [
+        (f"`{name}`", where, kind_in_words(each), each.get("description", "")) for name, each in fields.items() if name not in known
+    ]
+
+
+def object_tables() -> str:
+    """Return a table of fields for each kind of object, under a heading of its own; two of them without what commands add."""
+    found = dict(item for each in schemas().values() for item in each["$defs"].items())
+    found |= schemas()[COMMON]["$defs"]
+    return "\n\n".join(
+        f"### {name}\n\n{definition['description']}\n\n{field_table(definition)}" for name, definition in sorted(found.items())
+    )
+
+
+def field_table(definition: dict[str, Any]) -> str:
+    """Return the table of an object's fields."""
+    required = definition["required"]
+    return table(
+        "field|type|meaning",
+        [
+            (f"`{name}`" + ("" if name in required else " (optional)"), kind_in_words(each), each.get("description", ""))
+            for name, each in definition["properties"].items()
+        ],
+    )
+
+
+def kind_in_words(kind: dict[str, Any]) -> str:
+    """Return what a value may be."""
+    if "$ref" in kind:
+        name = kind["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in kind:
+        return " or ".join(kind_in_words(each) for each in kind["anyOf"])
+    if "enum" in kind:
+        return ", ".join(f"`{each}`" for each in kind["enum"])
+    if kind["type"] == "array":
+        return f"list of {kind_in_words(kind['items'])}"
+    return str(kind["type"])
