@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 from helpers import creates, problems, recorded
+from json_documents import read_document
 
 from homie_migrations_core.cli import entry
 from homie_migrations_core.runner import MigrationRunner
@@ -84,7 +84,7 @@ def test_outside_a_command_it_is_a_message_too(monkeypatch, capsys, problem, fou
     assert ended.value.code == 1
     assert problems(said.err)[0].startswith(f"Error: This should not have happened: {found}.")
     if as_json:
-        assert json.loads(said.out)["error"]["code"] == "unexpected"
+        assert read_document(["status"], said.out)["error"]["code"] == "unexpected"
     else:
         assert said.out == ""
 
