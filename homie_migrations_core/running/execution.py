@@ -1,13 +1,13 @@
 """
-Carry out a plan on one database: its transactions, the snapshot before the first change, and what observers are told.
+Carry out a plan on one database: its transactions, and what observers hear of them.
 
-What happens inside a transaction is the subject of `steps`. What should run is decided by a pure function of planning, which is
-asked again whenever the records differ from those that the plan was made of.
+What happens inside a transaction is the subject of `steps`, the snapshot that of `run_snapshot`, the error at the end that of
+`run_errors`. What should run is decided by a pure function of planning, which is called again whenever the records differ from
+those that the plan was made of.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import time
@@ -16,36 +16,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from homie_migrations_core.errors import (
-    CommitUnconfirmed,
     DatabaseReplaced,
-    DatabaseUnusable,
     ForeignTrackingTable,
-    HomieMigrationsError,
     LockTimeout,
-    MigrationFailed,
     MigrationNotUndone,
-    RunBrokenOff,
-    RunStopped,
-    SnapshotFailed,
 )
-from homie_migrations_core.model import Migration, Plan, Record, Run, Step
+from homie_migrations_core.model import Plan, Record, Run, Step
 from homie_migrations_core.packs.observers import Observers
 from homie_migrations_core.running.commit_checks import CommitChecks, StateBeforeNeeded
 from homie_migrations_core.running.failures import StepFailures
-from homie_migrations_core.running.lost_transactions import advice_after, find_leftovers
+from homie_migrations_core.running.lost_transactions import advice_after, find_leftovers, took_effect
 from homie_migrations_core.running.replaced_file import how_replaced
+from homie_migrations_core.running.run_errors import RunErrors
+from homie_migrations_core.running.run_snapshot import RunSnapshot
 from homie_migrations_core.running.steps import StepRunner
 from homie_migrations_core.running.watching import LoggedWarnings
 from homie_migrations_core.running.watching import Watcher as Watcher
-from homie_migrations_core.sqlite import snapshots, tracking
+from homie_migrations_core.sqlite import tracking
 from homie_migrations_core.sqlite.commits import CommitDetector
 from homie_migrations_core.sqlite.guard import GuardedConnection
 from homie_migrations_core.sqlite.holders import tell_waiting
-from homie_migrations_core.sqlite.reader import read
-from homie_migrations_core.sqlite.sqlite_errors import explained, is_database_error
+from homie_migrations_core.sqlite.snapshots import Keeper
 from homie_migrations_core.sqlite.writer import CommitFailed, Writer
 from homie_migrations_core.stopping import Stopped, StopRequest, ends_the_run
 
@@ -81,10 +74,11 @@ class Execution:
         self._named = self.in_place_of or self.path
         self._run = Run(Path(self._named), self.plan)
         self._committed: list[Step] = []
-        self._keeper = snapshots.Keeper(self.path, self.stop, self.now)
+        self._snapshot = RunSnapshot(Keeper(self.path, self.stop, self.now), wanted=self.backup)
         self._commits = CommitDetector(self.path)
         self._failures = StepFailures(self._named, self._committed)
-        self._snapshot_considered = self._keep_snapshot = self._finished = False
+        self._errors = RunErrors(self._named, self._committed, self._snapshot)
+        self._finished = False
         self._state_before_needed = False
         self._known: tracking.Tracking | None = None
         """The records; None if they must be read again."""
@@ -130,14 +124,14 @@ class Execution:
         finally:
             self._commits.close()
             writer.close()
-            self._settle_snapshot()
+            self._snapshot.settle(committed=bool(self._committed), finished=self._finished)
             self.observers.tell("homie_run_finished", run=self._run)
         return self._committed
 
     @property
     def snapshot(self) -> Path | None:
         """The snapshot that this run left, if it took one."""
-        return self._keeper.snapshot
+        return self._snapshot.path
 
     # --- transaction by transaction -------------------------------------------------------------------
 
@@ -146,7 +140,7 @@ class Execution:
             known = self._known
             assert known is not None
             batch = list(self._due) if self.all_or_nothing or not known.holds_tables else [self._due[0]]
-            self._take_snapshot(known)
+            self._snapshot.take_once(self._records_with_owner(known), holds_tables=known.holds_tables)
             if known.shape != "current":
                 tracking.make_current(writer.connection, known.shape, self._owner)
             try:
@@ -157,9 +151,7 @@ class Execution:
                 # The step has outgrown SQLite's cache, so the state before it can only be seen by undoing it.
                 writer.rollback()
                 self._state_before_needed, self._known = True, None
-                if not self._committed:  # others may write before the lock is taken again
-                    self._settle_snapshot()
-                    self._snapshot_considered = False
+                self._snapshot.take_again(committed=bool(self._committed))  # others may write before the lock is taken again
                 continue
             pristine = writer.connection.pristine()
             self._commit(writer, batch)
@@ -193,6 +185,9 @@ class Execution:
             return tracking.read_tracking(connection)
         except tracking.ForeignTable as error:
             raise ForeignTrackingTable(self._named, str(error)) from error
+
+    def _records_with_owner(self, known: tracking.Tracking) -> list[Record]:
+        return [each if each.pack else replace(each, pack=self._owner) for each in known.records]
 
     def _tell_progress(self, step: Step, done: int, total: int | None) -> None:
         self.observers.tell("homie_step_progress", run=self._run, step=step, done=done, total=total)
@@ -248,8 +243,8 @@ class Execution:
         found = find_leftovers(self.path, step, error, self._known, self._commits, lock_timeout=self.lock_timeout)
         if found is None:
             return None
-        self._keep_the_snapshot()
-        advice = advice_after(self._keeper.snapshot, was_empty=not self._known.holds_tables)
+        self._snapshot.keep_in_any_case()
+        advice = advice_after(self._snapshot.path, was_empty=not self._known.holds_tables)
         return MigrationNotUndone(
             self._named, step.ref, found.failure, advice, found.seen, certain=found.certain, direction=step.direction
         )
@@ -257,102 +252,40 @@ class Execution:
     # --- the commit -----------------------------------------------------------------------------------
 
     def _commit(self, writer: Writer, batch: Sequence[Step]) -> None:
-        last = batch[-1]
+        last, in_effect = batch[-1], False
         self._checks.committed()
         try:
             if self.stop.asked():
                 raise Stopped
             self._require_same_file(writer)
-            self._keeper.keep()
-            self._keep_snapshot = True
+            self._snapshot.keep()
+            in_effect = True  # for all that is known, unless the commit says otherwise
             try:
                 writer.commit()
             except (LockTimeout, Stopped):
-                self._keep_snapshot = False
+                in_effect = False
                 raise
             except CommitFailed as failure:
                 self._commits.close()  # a connection that only reads leaves the -wal and -shm files, if it is the last one
                 writer.renew()
-                self._keep_snapshot = self._took_effect(batch, failure)
-                if not self._keep_snapshot:
+                in_effect = took_effect(self.path, batch, failure, lock_timeout=self.lock_timeout)
+                if not in_effect:
                     found, advice = f"the commit failed ({failure})", "Look after the disk, then run it again."
                     raise self._failures.failed(last, found, advice) from failure
             self._require_same_file(writer)
         except BaseException as error:
-            if not self._keep_snapshot or isinstance(error, DatabaseReplaced):
+            if not in_effect or isinstance(error, DatabaseReplaced):
                 writer.rollback()
                 self.observers.tell("homie_step_failed", run=self._run, step=last, error=error)
             raise
+        finally:
+            self._snapshot.needed |= in_effect
 
-    def _took_effect(self, batch: Sequence[Step], failure: CommitFailed) -> bool:
-        """Ask the file itself: a COMMIT that raised may have taken effect or not."""
-        refs = [step.ref for step in batch]
-        step = next((each for each in reversed(batch) if refs.count(each.ref) == 1), None)
-        if step is None:  # a redo: its record is there either way
-            raise CommitUnconfirmed(self.path, refs[-1], str(failure)) from failure
-
-        def look(connection: Any) -> bool:
-            return tracking.is_recorded(connection, step.migration)
-
-        try:
-            recorded = read(self.path, look, lock_timeout=self.lock_timeout)
-        except HomieMigrationsError as error:
-            raise CommitUnconfirmed(self.path, step.ref, str(failure)) from error
-        return recorded == (step.direction == "apply")
+    def _reported(self, writer: Writer, error: BaseException) -> BaseException:
+        if not isinstance(error, DatabaseReplaced) and (found := how_replaced(writer)):
+            return self._errors.replaced(found, self._current)
+        return self._errors.reported(error, self._current)
 
     def _require_same_file(self, writer: Writer) -> None:
         if found := how_replaced(writer):
-            raise self._replaced(found)
-
-    # --- the snapshot -----------------------------------------------------------------------------------
-
-    def _take_snapshot(self, known: tracking.Tracking) -> None:
-        """Take the snapshot, once in a run, if the database holds anything."""
-        if not self._snapshot_considered and self.backup and known.holds_tables:
-            self._keeper.take([each if each.pack else replace(each, pack=self._owner) for each in known.records])
-        self._snapshot_considered = True
-
-    def _keep_the_snapshot(self) -> None:
-        """Let the snapshot stay, because it may be all that is left of the state before."""
-        self._keep_snapshot = True
-        with contextlib.suppress(SnapshotFailed):  # it can't be given its final name, and stays under the one that it has
-            self._keeper.keep()
-
-    def _settle_snapshot(self) -> None:
-        if not self._committed and not self._keep_snapshot:
-            self._keeper.drop()
-        elif self._finished:
-            self._keeper.prune()
-
-    # --- how the run ended ------------------------------------------------------------------------------
-
-    def _applied(self) -> tuple[Migration, ...]:
-        return tuple(step.migration for step in self._committed)
-
-    def _reported(self, writer: Writer, error: BaseException) -> BaseException:
-        """Return the error that the caller gets for one that ended the run."""
-        if isinstance(error, DatabaseReplaced):
-            return error
-        if found := how_replaced(writer):
-            return self._replaced(found)
-        if isinstance(error, Stopped):
-            error = RunStopped(self._named, self._current.ref if self._current else None)
-        elif isinstance(error, DatabaseUnusable) or is_database_error(error):
-            error = self._broken_off(error)
-        if isinstance(error, MigrationFailed | LockTimeout | RunStopped | RunBrokenOff):
-            error.applied = self._applied()
-        return error
-
-    def _replaced(self, found: str) -> DatabaseReplaced:
-        self._keep_the_snapshot()
-        ref = self._current.ref if self._current else None
-        return DatabaseReplaced(
-            self._named, ref, f"{found} during the run", [step.ref for step in self._committed], self._keeper.snapshot
-        )
-
-    def _broken_off(self, error: BaseException) -> HomieMigrationsError:
-        """Return the error for what SQLite said about the file, and what that means for the steps before."""
-        known = error if isinstance(error, DatabaseUnusable) else explained(error, self._named)  # type: ignore[arg-type]
-        if not self._committed:
-            return known
-        return RunBrokenOff(self._named, self._current.ref if self._current else None, getattr(known, "found", str(error)))
+            raise self._errors.replaced(found, self._current)

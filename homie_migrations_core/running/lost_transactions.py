@@ -7,15 +7,17 @@ guard can end it too, and commit. Only the file tells the one from the other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from homie_migrations_core.errors import HomieMigrationsError, MigrationFailed
+from homie_migrations_core.errors import CommitUnconfirmed, HomieMigrationsError, MigrationFailed
 from homie_migrations_core.model import Step
 from homie_migrations_core.running.failures import place_at
 from homie_migrations_core.sqlite import tracking
 from homie_migrations_core.sqlite.commits import CommitDetector
 from homie_migrations_core.sqlite.reader import read
+from homie_migrations_core.sqlite.writer import CommitFailed
 
 
 class Leftovers(NamedTuple):
@@ -67,3 +69,25 @@ def advice_after(snapshot: Path | None, *, was_empty: bool) -> str:
     if was_empty:
         return "The database was empty before the run: remove the file, then correct the migration."
     return "The run took no snapshot: repair by hand what `homie migrations validate` finds, then correct the migration."
+
+
+def took_effect(path: str, batch: Sequence[Step], failure: CommitFailed, *, lock_timeout: float) -> bool:
+    """
+    Return whether a COMMIT that raised an error took effect all the same, as the records in the file say.
+
+    Raises:
+        CommitUnconfirmed: The file can't be read, or its records can't tell.
+    """
+    refs = [step.ref for step in batch]
+    step = next((each for each in reversed(batch) if refs.count(each.ref) == 1), None)
+    if step is None:  # a redo: its record is there either way
+        raise CommitUnconfirmed(path, refs[-1], str(failure)) from failure
+
+    def look(connection: Any) -> bool:
+        return tracking.is_recorded(connection, step.migration)
+
+    try:
+        recorded = read(path, look, lock_timeout=lock_timeout)
+    except HomieMigrationsError as error:
+        raise CommitUnconfirmed(path, step.ref, str(failure)) from error
+    return recorded == (step.direction == "apply")

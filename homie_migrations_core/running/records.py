@@ -27,7 +27,7 @@ from homie_migrations_core.sqlite import tracking
 from homie_migrations_core.sqlite.guard import GuardedConnection
 from homie_migrations_core.sqlite.holders import tell_waiting
 from homie_migrations_core.sqlite.snapshots import Keeper
-from homie_migrations_core.sqlite.sqlite_errors import explained, is_database_error
+from homie_migrations_core.sqlite.sqlite_errors import error_from_sqlite, is_database_error
 from homie_migrations_core.sqlite.writer import CommitFailed, Writer
 from homie_migrations_core.stopping import Stopped, StopRequest
 
@@ -100,7 +100,7 @@ def change_records(
         raise RunStopped(path) from error
     except Exception as error:
         if is_database_error(error):
-            raise explained(error, path) from error  # type: ignore[arg-type]
+            raise error_from_sqlite(error, path) from error  # type: ignore[arg-type]
         raise
     finally:
         writer.close()

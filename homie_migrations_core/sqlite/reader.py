@@ -13,7 +13,7 @@ from typing import TypeVar
 from homie_migrations_core.errors import LockTimeout
 from homie_migrations_core.sqlite.database import SLICE, uri
 from homie_migrations_core.sqlite.holders import tell_waiting, who_holds
-from homie_migrations_core.sqlite.sqlite_errors import explained, is_busy
+from homie_migrations_core.sqlite.sqlite_errors import error_from_sqlite, is_busy
 from homie_migrations_core.stopping import Stopped, StopRequest
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ def read(path: str, look: Callable[[sqlite3.Connection], T], *, lock_timeout: fl
             time.sleep(SLICE / 10)
         except sqlite3.Error as error:
             if not is_busy(error):
-                raise explained(error, path) from error
+                raise error_from_sqlite(error, path) from error
             if time.monotonic() >= deadline:
                 advice = "A migration or another program is writing to it: try again later."
                 raise LockTimeout(path, lock_timeout, "reading", advice, who_holds(path)) from error

@@ -31,7 +31,7 @@ from homie_migrations_core.sqlite.file_system import file_identity, not_reachabl
 from homie_migrations_core.sqlite.holders import who_holds
 from homie_migrations_core.sqlite.reader import is_in_wal_mode, read
 from homie_migrations_core.sqlite.scratch import scratch_copy
-from homie_migrations_core.sqlite.sqlite_errors import explained, is_busy
+from homie_migrations_core.sqlite.sqlite_errors import error_from_sqlite, is_busy
 from homie_migrations_core.stopping import Stopped, StopRequest
 
 _log = logging.getLogger("homie_migrations")
@@ -103,13 +103,13 @@ class Restorer:
         try:
             live = sqlite3.connect(uri(self._path, "mode=rw"), timeout=SLICE, uri=True, isolation_level=None)
         except sqlite3.Error as error:
-            raise explained(error, self._path) from error
+            raise error_from_sqlite(error, self._path) from error
         try:
             self._restore_into(live, secure)
         except sqlite3.Error as error:
             live.close()
             if not self._took_effect(error):
-                raise self._explained(error) from error
+                raise self._error_for(error) from error
             _log.warning("%s was restored, and SQLite reported an error after that: %s", self._path, error)
         finally:
             live.close()
@@ -142,9 +142,9 @@ class Restorer:
         self.done = True
         return True
 
-    def _explained(self, error: sqlite3.Error) -> HomieMigrationsError:
+    def _error_for(self, error: sqlite3.Error) -> HomieMigrationsError:
         advice = "Stop the programs that use it, move it away with its -wal and -journal files, and restore again."
-        known = explained(error, self._path)
+        known = error_from_sqlite(error, self._path)
         if isinstance(known, NotADatabase):
             return NotADatabase(self._path, advice)
         if isinstance(known, DatabaseDamaged):

@@ -34,7 +34,7 @@ def is_database_error(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error)
 
 
-def explained(error: sqlite3.Error, path: str) -> HomieMigrationsError:
+def error_from_sqlite(error: sqlite3.Error, path: str) -> HomieMigrationsError:
     """Return the error that tells a person about `error`, which the file caused and not a migration."""
     code = getattr(error, "sqlite_errorcode", 0) or 0
     primary, text = code & 0xFF, str(error)

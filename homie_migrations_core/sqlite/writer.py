@@ -16,7 +16,7 @@ from homie_migrations_core.sqlite.database import SLICE, uri
 from homie_migrations_core.sqlite.file_system import FileIdentity, file_identity, not_writable
 from homie_migrations_core.sqlite.guard import GuardedConnection
 from homie_migrations_core.sqlite.holders import tell_waiting, who_holds
-from homie_migrations_core.sqlite.sqlite_errors import explained, is_busy
+from homie_migrations_core.sqlite.sqlite_errors import error_from_sqlite, is_busy
 from homie_migrations_core.stopping import Stopped, StopRequest
 
 
@@ -110,7 +110,7 @@ class Writer:
                 return attempt()
             except sqlite3.Error as error:
                 if not is_busy(error):
-                    raise explained(error, self.path) from error
+                    raise error_from_sqlite(error, self.path) from error
                 if time.monotonic() >= deadline:
                     raise LockTimeout(self.path, self._lock_timeout, doing, advice, who_holds(self.path)) from error
             if not told:

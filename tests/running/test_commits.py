@@ -16,7 +16,9 @@ from homie_migrations_core.errors import (
     HomieMigrationsError,
     LockTimeout,
     MigrationFailed,
+    RunStopped,
 )
+from homie_migrations_core.running.commit_checks import CommitChecks
 from homie_migrations_core.sqlite.guard import GuardedConnection
 from homie_migrations_core.sqlite.writer import CommitFailed, Writer
 
@@ -119,12 +121,30 @@ def test_a_commit_that_nobody_can_look_up_is_said_to_be_unknown(
         raise LockTimeout(str(path), 1.0, "reading", "Later.")
 
     commit_fails(monkeypatch, 1, takes_effect=takes_effect)
-    monkeypatch.setattr("homie_migrations_core.running.execution.read", unreadable)
+    monkeypatch.setattr("homie_migrations_core.running.lost_transactions.read", unreadable)
     listener = Listener(path)
     with pytest.raises(CommitUnconfirmed, match="It is not known whether p:001_one was committed"):
         runner(path, pack, listener).apply()
     assert not [heard for heard in listener.heard if heard.startswith(("finished", "failed"))]
     assert recorded(path) == (ALL[:1] if takes_effect else [])
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_observers_hear_of_the_step_that_a_stop_right_before_its_commit_undoes(
+    path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    checked, commits = CommitChecks.committed, []
+
+    def counted(checks: CommitChecks) -> None:
+        checked(checks)
+        commits.append(True)
+
+    monkeypatch.setattr(CommitChecks, "committed", counted)
+    listener = Listener(path)
+    with pytest.raises(RunStopped) as stopped:
+        runner(path, pack, listener, should_stop=lambda: len(commits) == at).apply()
+    assert listener.heard[-2:] == [f"failed {at}", "run finished"]
+    assert refs(stopped.value.applied) == recorded(path) == ALL[: at - 1]
 
 
 def test_a_ctrl_c_right_after_a_commit_loses_neither_the_step_nor_its_snapshot(

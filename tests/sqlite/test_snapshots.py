@@ -239,11 +239,11 @@ def test_a_run_whose_commit_may_have_taken_effect_keeps_it(
     def commit_in_the_dark(_: Writer) -> None:
         raise CommitFailed("disk I/O error")
 
-    def nobody_knows(*_: object) -> bool:
+    def unknown(*_: object, **__: object) -> bool:
         raise CommitUnconfirmed(str(path), "p:001_one", "disk I/O error")
 
     monkeypatch.setattr(Writer, "commit", commit_in_the_dark)
-    monkeypatch.setattr("homie_migrations_core.running.execution.Execution._took_effect", nobody_knows)
+    monkeypatch.setattr("homie_migrations_core.running.execution.took_effect", unknown)
     with pytest.raises(CommitUnconfirmed):
         MigrationRunner(path, [pack]).apply()
     assert len(backups(path)) == 1
