@@ -29,6 +29,8 @@ EXAMPLES = [
     errors.DatabaseNotWritable(DB, "it can't be written", "Run as its owner."),
     errors.NewerSQLiteNeeded(DB, "unsupported file format", "3.40.1"),
     errors.FolderUnusable("/data", "is no folder", "Make it first."),
+    errors.NotCreated("notes exists already", "Choose another name."),
+    errors.ImportRefused("db", ["db/1_x.go, line 1: it is Go", "db/2_y.sql, line 3: it uses VACUUM"]),
     errors.NobodyToAsk("rolling back a:002_two"),
     errors.DatabaseReplaced(DB, "a:002_two", "the file was removed during the run"),
     errors.DatabaseReplaced(DB, None, "the file was replaced during the run"),

@@ -16,7 +16,7 @@ from homie_migrations_core.cli import output
 from homie_migrations_core.cli.typer_commands import HELP_FLAGS, PlainHelpGroup, typer_command
 from homie_migrations_core.errors import HomieMigrationsError
 
-# heading in the help → command → module in `commands/`, where a function has the command's name
+# heading in the help → command → module in `commands/`, where a function has the command's name, with _ for -
 _COMMANDS = {
     "Look": {
         "status": "status",
@@ -35,7 +35,7 @@ _COMMANDS = {
         "baseline": "records",
     },
     "Safety net": {"rehearse": "rehearse", "backup": "snapshots", "backups": "snapshots", "restore": "snapshots"},
-    "For pack authors": {"check": "check"},
+    "For pack authors": {"new-pack": "new", "new": "new", "check": "check"},
 }
 _PANEL_AND_MODULE = {name: (panel, module) for panel, commands in _COMMANDS.items() for name, module in commands.items()}
 ALIASES = {"up": "apply", "upgrade": "apply", "migrate": "apply"}
@@ -53,7 +53,7 @@ class LazyCommands(PlainHelpGroup):
             return None
         panel, module_name = _PANEL_AND_MODULE[name]
         module = importlib.import_module(f"homie_migrations_core.cli.commands.{module_name}")
-        return typer_command(name, getattr(module, name), panel)
+        return typer_command(name, getattr(module, name.replace("-", "_")), panel)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         self.commands = dict.fromkeys(_PANEL_AND_MODULE)  # type: ignore[assignment]  # for "did you mean"

@@ -12,14 +12,15 @@ CORE = "homie-migrations-core"
 def version_lines() -> list[str]:
     """Return a line for the core, and one for each distribution that registers an entry point, broken ones too."""
     versions = installed_distributions()
-    core = versions.pop(CORE, None) or _own_version()
+    core = versions.pop(CORE, None) or core_version() or "(unknown version)"
     return [f"{CORE} {core}", *(f"{name} {version or '(unknown version)'}" for name, version in sorted(versions.items()))]
 
 
-def _own_version() -> str:
+def core_version() -> str | None:
+    """Return the version of the core; None if it is run from a checkout that is not installed."""
     from importlib_metadata import PackageNotFoundError, version
 
     try:
         return version(CORE)
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "(unknown version)"
+    except PackageNotFoundError:
+        return None

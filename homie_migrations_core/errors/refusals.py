@@ -149,6 +149,20 @@ class VersionUnclear(RunRefused):
         super().__init__(f"Nothing was recorded in {path}", found, advice)
 
 
+class ImportRefused(RunRefused):
+    """A folder of another tool's migrations holds something that can't be taken over; nothing was written."""
+
+    code = "import_refused"
+
+    def __init__(self, folder: str, found: Sequence[str]) -> None:
+        self.folder, self.found = folder, tuple(found)
+        super().__init__(
+            f"Nothing was imported from {folder}",
+            self.found,
+            "Change that in a copy of the folder, and import the copy.",
+        )
+
+
 class RepairRefused(RunRefused):
     """The record that was to be repaired is in order."""
 

@@ -172,3 +172,13 @@ class NobodyToAsk(UsageProblem):
             f"{question} needs a confirmation, and there is no terminal to ask on",
             "Run it in a terminal, or add --yes.",
         )
+
+
+class NotCreated(UsageProblem):
+    """A file or folder for the author of a pack could not be written; nothing was changed."""
+
+    code = "not_created"
+
+    def __init__(self, found: str, advice: str) -> None:
+        self.found = found
+        super().__init__("Nothing was written", found, advice)

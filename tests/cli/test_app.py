@@ -41,6 +41,7 @@ def test_the_help_has_the_commands_under_headings(homie):
         ("Look:", "validate"),
         ("Change:", "repair"),
         ("Safety net:", "restore"),
+        ("For pack authors:", "new-pack"),
         ("For pack authors:", "check"),
     ):
         following = next((each for each in headings[headings.index(heading) + 1 :]), None)

@@ -7,7 +7,7 @@ that a command prints to its schema.
 
 from __future__ import annotations
 
-from homie_migrations_core.cli.documents import changes, inspection, snapshots
+from homie_migrations_core.cli.documents import changes, inspection, scaffolding, snapshots
 
 # command → what it may add to each database
 DATABASE_FIELDS: dict[str, tuple[type, ...]] = {
@@ -28,4 +28,9 @@ DATABASE_FIELDS: dict[str, tuple[type, ...]] = {
     "restore": (snapshots.RestoreFields,),
 }
 # command → what it may add to the document itself
-DOCUMENT_FIELDS: dict[str, tuple[type, ...]] = {"packs": (inspection.PacksFields,), "check": (inspection.CheckFields,)}
+DOCUMENT_FIELDS: dict[str, tuple[type, ...]] = {
+    "packs": (inspection.PacksFields,),
+    "check": (inspection.CheckFields,),
+    "new": (scaffolding.NewFields,),
+    "new-pack": (scaffolding.NewPackFields,),
+}
