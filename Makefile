@@ -24,11 +24,12 @@ lint: .venv/test    ## check style, imports between rooms, and that no function 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	@found=$$($(BIN)/radon cc --min D --show-complexity homie_migrations_core plugins benchmarks) && \
+	@found=$$($(BIN)/radon cc --min D --show-complexity homie_migrations_core plugins examples benchmarks) && \
 	  if [ -n "$$found" ]; then echo "Too complex (radon, D or worse):"; echo "$$found"; exit 1; fi
 
 types: .venv/test   ## check types
 	$(BIN)/mypy
+	$(BIN)/mypy examples/file_tags
 
 docs: .venv/test    ## write help texts, tables and the outputs of commands into the documentation
 	PYTHONPATH=tests $(BIN)/python -m pages

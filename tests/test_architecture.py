@@ -96,6 +96,7 @@ def test_the_names_for_type_checkers_are_the_public_names():
 
 PUBLIC_MODULES = ("compat", "errors", "testing")
 PLUGIN = Path(file_organizer_migrations.__file__).parent
+EXAMPLES = PACKAGE.parent / "examples"
 
 
 def names_of_the_core(tree: ast.Module) -> Iterator[tuple[str, str]]:
@@ -109,8 +110,10 @@ def names_of_the_core(tree: ast.Module) -> Iterator[tuple[str, str]]:
             yield ast.unparse(node.value), node.attr
 
 
-@pytest.mark.parametrize("path", sorted(PLUGIN.rglob("*.py")), ids=lambda path: path.relative_to(PLUGIN).as_posix())
-def test_the_file_organizers_distribution_uses_public_names_only(path):
+@pytest.mark.parametrize(
+    "path", sorted([*PLUGIN.rglob("*.py"), *EXAMPLES.rglob("*.py")]), ids=lambda path: "/".join(path.parts[-2:])
+)
+def test_the_file_organizers_distribution_and_the_examples_use_public_names_only(path):
     public = {(NAME, ""), *((NAME, name) for name in (*homie_migrations_core.__all__, *PUBLIC_MODULES))}
     for module in PUBLIC_MODULES:
         names = (name for name in vars(importlib.import_module(f"{NAME}.{module}")) if not name.startswith("_"))
