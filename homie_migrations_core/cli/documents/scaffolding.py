@@ -15,19 +15,21 @@ if TYPE_CHECKING:
 
 
 class CreatedMigration(TypedDict):
-    """A migration that was written."""
+    """A migration that was written, for its author to fill in."""
 
     pack: str
     ref: str
     version: int
     name: str
     files: list[str]
+    """The paths of its files: one, or the two of an SQL migration."""
 
 
 class NewFields(TypedDict):
     """What `new` adds to the document."""
 
     migration: CreatedMigration
+    """The migration that was written."""
 
 
 class CreatedPack(TypedDict):
@@ -35,31 +37,39 @@ class CreatedPack(TypedDict):
 
     name: str
     folder: str
+    """The path of its folder."""
     files: list[str]
+    """The paths of all its files."""
 
 
-class ImportedMigrationFields(TypedDict):
-    """One migration of the new pack, and the file that it was made of."""
+class ImportedMigration(TypedDict):
+    """One migration of a new pack that was made of another tool's."""
 
     ref: str
     name: str
     original: str
+    """The path of the file that it was made of."""
     reversible: bool
+    """Whether it can be rolled back."""
 
 
-class ImportFields(TypedDict):
-    """What was taken over from another tool. The notes are sentences for people."""
+class Import(TypedDict):
+    """What a new pack took over from another tool."""
 
     tool: str
-    migrations: list[ImportedMigrationFields]
+    migrations: list[ImportedMigration]
+    """Every migration of the new pack, in its order."""
     notes: list[str]
+    """What was left behind or changed without harm, as sentences for people."""
 
 
 class NewPackFields(TypedDict):
-    """What `new-pack` adds to the document. Without `--import`, `imported` is null."""
+    """What `new-pack` adds to the document."""
 
     pack: CreatedPack
-    imported: ImportFields | None
+    """The pack that was written."""
+    imported: Import | None
+    """What was taken over from another tool; null without `--import`."""
 
 
 def new_migration(pack: str, created: NewMigration) -> NewFields:
@@ -83,7 +93,7 @@ def new_pack(name: str, folder: Path, files: Sequence[Path], imported: Imported 
     }
 
 
-def _imported(pack: str, imported: Imported) -> ImportFields:
+def _imported(pack: str, imported: Imported) -> Import:
     return {
         "tool": imported.tool,
         "migrations": [
