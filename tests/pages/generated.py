@@ -69,6 +69,14 @@ def error_table() -> str:
     return table("code|exit code|class|what it means", rows)
 
 
+def example_files() -> dict[str, str]:
+    """Return the files of the example pack that its page shows, by their names."""
+    example = ROOT / "examples" / "file_tags"
+    files = [example / "pyproject.toml", *sorted((example / "src").rglob("[!_]*.*"))]
+    kinds = {".toml": "toml", ".py": "python", ".sql": "sql"}
+    return {each.name: f"```{kinds[each.suffix]}\n{each.read_text(encoding='utf-8')}```" for each in files if each.suffix in kinds}
+
+
 def generated() -> dict[tuple[str, str], str]:
     """Return what belongs between `<!-- generated: NAME -->` and `<!-- end -->`, by page and name."""
     found = {("docs/reference/command-line.md", name): described(command) for name, command in commands().items()}
@@ -78,6 +86,8 @@ def generated() -> dict[tuple[str, str], str]:
     found["docs/reference/tracking-table.md", "table"] = f"```sql\n{tracking.create_sql('file_organizer')};\n```"
     for name, hook in hooks().items():
         found["docs/reference/hooks.md", name] = str(inspect.getdoc(hook))
+    for name, block in example_files().items():
+        found["docs/pack-authors/example-pack.md", name] = block
     return found
 
 
