@@ -6,8 +6,10 @@ import contextlib
 import importlib
 import os
 import shutil
+import signal
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,17 @@ def pytest_configure(config: pytest.Config) -> None:
     memory = "/dev/shm"
     if config.option.basetemp is None and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4_000_000_000:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)
+    _hear_signals()
+
+
+def _hear_signals() -> None:
+    """Let signals mean what they mean in a terminal. A shell starts a background job with SIGINT ignored, nohup with SIGHUP."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
