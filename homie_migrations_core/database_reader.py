@@ -23,6 +23,7 @@ from homie_migrations_core.errors import (
     NotReplayable,
     PackBroken,
     RunRefused,
+    UsageProblem,
 )
 from homie_migrations_core.packs.selection import report_unknown
 from homie_migrations_core.packs.source import PackSource
@@ -69,6 +70,7 @@ class DatabaseReader:
         make_parents: bool = False,
         database: str | None = None,
         collected: Collected | None = None,
+        backup_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         text = os.fspath(path)
         if not text or "\0" in text or text == ":memory:":
@@ -78,6 +80,9 @@ class DatabaseReader:
         self._file = DatabaseFile(str(self.path), lock_timeout, stop)
         self._source = PackSource(str(self.path), packs, only=only, database=database or self.path.name, collected=collected)
         self._make_parents = make_parents
+        if backup_dir is not None and not os.fspath(backup_dir):
+            raise UsageProblem("Nothing was done", "the name of the folder for snapshots is empty", "Name a folder.")
+        self._backup_dir = None if backup_dir is None else os.path.abspath(backup_dir)
         self._replayer: Replayer | None = None
 
     # --- states and findings ------------------------------------------------------------------------
@@ -240,10 +245,15 @@ class DatabaseReader:
     # --- snapshots ----------------------------------------------------------------------------------
 
     def backups(self) -> list[Snapshot]:
-        """Return the snapshots in the folder `backups` beside the database, the newest first. None of them is opened."""
+        """
+        Return the snapshots of the database, the newest first. None of them is opened.
+
+        They are looked for in `backup_dir`, or else in the folder `backups` beside the database.
+        """
+        from homie_migrations_core.sqlite.snapshot_storage import SnapshotStorage
         from homie_migrations_core.sqlite.snapshots import list_snapshots
 
-        return list_snapshots(str(self.path))
+        return list_snapshots(str(self.path), SnapshotStorage(self._backup_dir))
 
     def preview_restore(self, snapshot: str | os.PathLike[str]) -> Restored:
         """

@@ -1,7 +1,8 @@
 """
 Report how far a run is to a listener: a migration's progress with `track`, the runner's own work with `tell_phase`.
 
-What a listener does with it is left to `running/` and `cli/`.
+What somebody should know before such work is reported with `tell_note`. What a listener does with all that is left to
+`running/` and `cli/`.
 """
 
 from __future__ import annotations
@@ -56,11 +57,23 @@ def tell_phase(what: str, done: int | None = None, total: int | None = None) -> 
         listener(what, done, total)
 
 
+_notes: ContextVar[Callable[[str], None] | None] = ContextVar("homie_notes", default=None)
+
+
+def tell_note(text: str) -> None:
+    """Report what somebody who waits should know, as one sentence."""
+    if (listener := _notes.get()) is not None:
+        listener(text)
+
+
 @contextmanager
-def hearing_phases(listener: Callable[[str, int | None, int | None], None]) -> Iterator[None]:
-    """Call `listener` with what `tell_phase` reports in this thread while the `with` block runs."""
-    token = _phases.set(listener)
+def hearing_phases(
+    listener: Callable[[str, int | None, int | None], None], note: Callable[[str], None] | None = None
+) -> Iterator[None]:
+    """Call `listener` with what `tell_phase` reports in this thread while the `with` block runs, and `note` for `tell_note`."""
+    tokens = _phases.set(listener), _notes.set(note)
     try:
         yield
     finally:
-        _phases.reset(token)
+        _phases.reset(tokens[0])
+        _notes.reset(tokens[1])

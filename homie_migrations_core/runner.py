@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from homie_migrations_core.database_reader import DatabaseReader, log_problems
-from homie_migrations_core.errors import DatabaseNotReachable, PackBroken
+from homie_migrations_core.errors import DatabaseNotReachable, PackBroken, UsageProblem
 from homie_migrations_core.model import Migration, Plan, Repair, Restored
 from homie_migrations_core.running.plan_runner import PlanRunner
 
@@ -37,7 +37,9 @@ class MigrationRunner(DatabaseReader):
     names gets the packs of the one database name installed, if there is just one. Nothing is opened when the runner
     is made, and only `apply` and `restore` create a database.
 
-    `backup` takes a snapshot before the first change. `lock_timeout` is in seconds. `should_stop` is asked between
+    `backup` takes a snapshot before the first change, into the folder `backups` beside the database, or into a folder of
+    the database's own in `backup_dir`, which must exist. After a success the newest `keep` automatic snapshots stay; with 0
+    the run's own is removed too. `lock_timeout` is in seconds. `should_stop` is asked between
     and during statements; when it returns True the running migration is undone and `RunStopped` raised. `observers`
     implement hooks of `hookspecs`, beside the installed plugins. `make_parents` creates the folder of the file when
     the first change is made; otherwise it must exist. `database` is the name by which packs know the file, if that
@@ -59,6 +61,8 @@ class MigrationRunner(DatabaseReader):
         make_parents: bool = False,
         database: str | None = None,
         collected: Collected | None = None,
+        backup_dir: str | os.PathLike[str] | None = None,
+        keep: int = 5,
     ) -> None:
         super().__init__(
             path,
@@ -69,8 +73,11 @@ class MigrationRunner(DatabaseReader):
             make_parents=make_parents,
             database=database,
             collected=collected,
+            backup_dir=backup_dir,
         )
-        self._plans = PlanRunner(self._file, backup, tuple(observers), make_parents)
+        if keep < 0:
+            raise UsageProblem("Nothing was done", f"{keep} is no number of snapshots to keep", "Give 0 or more.")
+        self._plans = PlanRunner(self._file, backup, tuple(observers), make_parents, self._backup_dir, keep)
         self.left_out: tuple[BrokenPack | LeftOut, ...] = ()
 
     @property
@@ -188,19 +195,21 @@ class MigrationRunner(DatabaseReader):
 
     def backup(self) -> Path:
         """
-        Take a checked snapshot of the database into the folder `backups` beside it. It is never pruned.
+        Take a checked snapshot of the database, into the folder of its snapshots. It is never pruned.
 
         Others may use the database meanwhile; other writers wait until it is done.
 
         Raises:
-            DatabaseUnusable, LockTimeout, SnapshotFailed, RunStopped: There is none.
+            DatabaseUnusable, FolderUnusable, LockTimeout, SnapshotFailed, RunStopped: There is none.
         """
         from homie_migrations_core.sqlite.snapshots import take_by_hand
 
         if not self._file.exists:
             raise DatabaseNotReachable(str(self.path), "there is no such file", "Check the path.")
+        storage = self._plans.require_storage()
         with self._file.locked():
-            self._plans.snapshot = snapshot = take_by_hand(str(self.path), self._recorded()[0], datetime.now(UTC), self._file.stop)
+            records, now = self._recorded()[0], datetime.now(UTC)
+            self._plans.snapshot = snapshot = take_by_hand(str(self.path), records, now, self._file.stop, storage)
         return snapshot
 
     def restore(self, snapshot: str | os.PathLike[str]) -> Restored:
@@ -216,8 +225,9 @@ class MigrationRunner(DatabaseReader):
         """
         from homie_migrations_core.running.restoring import restore
 
-        preview = self.preview_restore(snapshot)
-        self._plans.snapshot = restore(self._file, os.path.abspath(snapshot), self._recorded, backup=self._plans.backup)
+        preview, plans = self.preview_restore(snapshot), self._plans
+        storage = plans.require_storage()
+        plans.snapshot = restore(self._file, os.path.abspath(snapshot), self._recorded, backup=plans.backup, storage=storage)
         return replace(preview, snapshot=self.snapshot)
 
     # --- records ------------------------------------------------------------------------------------

@@ -5,20 +5,23 @@ Changing databases, one after the other: what is announced, who is asked, how it
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from homie_migrations_core.cli.asking import confirm, require_terminal
+from homie_migrations_core.cli.options import BackupDirOptions, BackupOptions, ConfirmationOptions, LockOptions, SnapshotOptions
 from homie_migrations_core.cli.progress import RunProgress
 from homie_migrations_core.cli.report import DatabaseReport, Report
 from homie_migrations_core.cli.signals import SignalStop, stop_on_signals
 from homie_migrations_core.cli.targets import Selection, Target
 from homie_migrations_core.cli.wording import losses_in_words
-from homie_migrations_core.errors import LockTimeout, RehearsalFailed, RunStopped
+from homie_migrations_core.errors import LockTimeout, RehearsalFailed, RunStopped, UsageProblem
 from homie_migrations_core.model import Plan
 from homie_migrations_core.progress import hearing_phases
 from homie_migrations_core.runner import MigrationRunner
+from homie_migrations_core.sqlite.snapshot_storage import KEPT, SnapshotStorage
 from homie_migrations_core.stopping import Stopped
 
 if TYPE_CHECKING:
@@ -37,6 +40,45 @@ class ChangeSettings:
     """Whether it makes a database that does not exist."""
     yes: bool = False
     """Whether every question is answered with yes."""
+    backup_dir: str | None = None
+    keep: int = KEPT
+
+    @classmethod
+    def of(cls, options: LockOptions, *, verb: str = "", creates: bool = False) -> Self:
+        """
+        Return the settings that a command's options state; what a command has no option for has its default.
+
+        Raises:
+            UsageProblem, FolderUnusable: The options for snapshots contradict each other, or their folder can't be used.
+        """
+        backup = not (isinstance(options, BackupOptions) and options.no_backup)
+        backup_dir = options.backup_dir if isinstance(options, BackupDirOptions) else None
+        keep = options.keep if isinstance(options, SnapshotOptions) else None
+        if not backup and keep is not None:
+            raise UsageProblem("Nothing was done", "--no-backup and --keep were both given", "Give one of them.")
+        if backup:
+            storage_of(backup_dir).require()
+        return cls(
+            verb=verb,
+            lock_timeout=options.lock_timeout,
+            backup=backup,
+            creates=creates,
+            yes=isinstance(options, ConfirmationOptions) and options.yes,
+            backup_dir=backup_dir,
+            keep=KEPT if keep is None else keep,
+        )
+
+
+def storage_of(backup_dir: str | None) -> SnapshotStorage:
+    """
+    Return where snapshots are kept if `--backup-dir` was given like this.
+
+    Raises:
+        UsageProblem: It is empty, as from a shell variable that is not set.
+    """
+    if backup_dir == "":
+        raise UsageProblem("Nothing was done", "--backup-dir is empty", "Name a folder, or leave the option out.")
+    return SnapshotStorage(None if backup_dir is None else os.path.abspath(backup_dir))
 
 
 @contextlib.contextmanager
@@ -63,7 +105,13 @@ def change_databases(
         with report.database(target.path) as database, stoppable(report) as stop:
             progress = RunProgress(database)
             runner = target.runner(
-                selection, lock_timeout=settings.lock_timeout, backup=settings.backup, should_stop=stop, observers=[progress]
+                selection,
+                lock_timeout=settings.lock_timeout,
+                backup=settings.backup,
+                backup_dir=settings.backup_dir,
+                keep=settings.keep,
+                should_stop=stop,
+                observers=[progress],
             )
             database.about_to_change(target.path, target.origin, creates=settings.creates)
             DatabaseChange(database, runner, progress, stop, settings).carry_out(work)
@@ -85,7 +133,7 @@ class DatabaseChange:
     def carry_out(self, work: Callable[[DatabaseChange], None]) -> None:
         """Do the work, and report how it ended."""
         completed = readable = False
-        with hearing_phases(self._progress.phase):
+        with hearing_phases(self._progress.phase, self._progress.note):
             try:
                 work(self)
                 completed = readable = True

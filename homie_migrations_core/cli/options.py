@@ -122,7 +122,23 @@ class ConfirmationOptions(CommandOptions):
     yes: bool = option("--yes", "-y", help="Answer every question with yes.")
 
 
-class BackupOptions(CommandOptions):
-    """Whether a changing command takes a snapshot first."""
+class BackupDirOptions(CommandOptions):
+    """Where snapshots are kept."""
+
+    backup_dir: str | None = option(
+        "--backup-dir", metavar="DIR", help="An existing folder for the snapshots; else `backups` beside each database."
+    )
+
+
+class SnapshotOptions(BackupDirOptions):
+    """Where a changing command keeps its snapshots, and how many."""
+
+    keep: int | None = option(
+        "--keep", metavar="N", minimum=0, help="How many automatic snapshots of a database stay after a success. Default: 5."
+    )
+
+
+class BackupOptions(SnapshotOptions):
+    """Whether a changing command takes a snapshot first, and where it is kept."""
 
     no_backup: bool = option("--no-backup", help="Take no snapshot before the first change.")

@@ -117,7 +117,7 @@ def child_stdout_to_stderr() -> Iterator[None]:
 
 class _LogToStderr(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        if hasattr(record, "unusable"):  # reported as a broken pack
+        if hasattr(record, "unusable") or getattr(record, "told", False):  # reported as a broken pack, or as a note
             return
         label = "" if record.levelno < logging.WARNING else f"{record.levelname.capitalize()}: "
         cause = f" ({record.exc_info[0].__name__}: {record.exc_info[1]})" if record.exc_info and record.exc_info[0] else ""

@@ -36,6 +36,10 @@ class RunProgress:
                 self._report.note(f"  {what}")
         self._bar.done, self._bar.total = done, total
 
+    def note(self, text: str) -> None:
+        """Report what somebody who waits should know, in a pipe too."""
+        self._report.note(f"  {text}")
+
     def close(self) -> None:
         """Remove the bar."""
         self._bar.end()

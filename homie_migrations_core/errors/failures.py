@@ -128,13 +128,14 @@ class LockTimeout(HomieMigrationsError):
 
 
 class SnapshotFailed(HomieMigrationsError):
-    """The snapshot could not be taken; before a change, nothing was changed."""
+    """The snapshot could not be taken; before a change, nothing was changed. `folder` is the one chosen for snapshots, if any."""
 
     code = "snapshot_failed"
 
-    def __init__(self, path: str, found: str, *, by_hand: bool = False) -> None:
-        self.path, self.found, self.by_hand = path, found, by_hand
-        advice = "Free some space, or give write access to the `backups` folder beside the database"
+    def __init__(self, path: str, found: str, *, by_hand: bool = False, folder: str | None = None) -> None:
+        self.path, self.found, self.by_hand, self.folder = path, found, by_hand, folder
+        place = folder or "the `backups` folder beside the database"
+        advice = f"Free some space, give write access to {place}, or choose another folder (--backup-dir)"
         if by_hand:
             super().__init__(f"No snapshot of {path} was taken", found, f"{advice}.")
         else:

@@ -38,6 +38,7 @@ from homie_migrations_core.sqlite import tracking
 from homie_migrations_core.sqlite.commits import CommitDetector
 from homie_migrations_core.sqlite.guard import GuardedConnection
 from homie_migrations_core.sqlite.holders import tell_waiting
+from homie_migrations_core.sqlite.snapshot_storage import DEFAULT_STORAGE, SnapshotStorage
 from homie_migrations_core.sqlite.snapshots import Keeper
 from homie_migrations_core.sqlite.writer import CommitFailed, Writer
 from homie_migrations_core.stopping import Stopped, StopRequest, ends_the_run
@@ -69,12 +70,13 @@ class Execution:
     watcher: Watcher | None = None
     scratch: bool = False
     in_place_of: str = ""
+    storage: SnapshotStorage = DEFAULT_STORAGE
 
     def __post_init__(self) -> None:
         self._named = self.in_place_of or self.path
         self._run = Run(Path(self._named), self.plan)
         self._committed: list[Step] = []
-        self._snapshot = RunSnapshot(Keeper(self.path, self.stop, self.now), wanted=self.backup)
+        self._snapshot = RunSnapshot(Keeper(self.path, self.stop, self.now, self.storage), wanted=self.backup)
         self._commits = CommitDetector(self.path)
         self._failures = StepFailures(self._named, self._committed)
         self._errors = RunErrors(self._named, self._committed, self._snapshot)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from homie_migrations_core.running.execution import Execution, Watcher
     from homie_migrations_core.running.rehearsal import Rehearsal
     from homie_migrations_core.sqlite.file import DatabaseFile
+    from homie_migrations_core.sqlite.snapshot_storage import SnapshotStorage
     from homie_migrations_core.sqlite.tracking import Tracking
 
     Planner = Callable[[DatabaseView], Plan]
@@ -35,6 +36,8 @@ class PlanRunner:
     backup: bool
     observers: tuple[object, ...]
     makes_parents: bool
+    backup_dir: str | None = None
+    keep: int = 5
     snapshot: Path | None = None
 
     def execute(self, view: DatabaseView, plan: Plan, plan_again: Planner, *, all_or_nothing: bool = False) -> list[Step]:
@@ -44,11 +47,12 @@ class PlanRunner:
         `plan_again` makes the plan anew if the records turn out to differ under the write lock.
 
         Raises:
-            FolderUnusable: The folder of the database can't be created.
+            FolderUnusable: The folder of the database can't be created, or that for snapshots can't be used.
             HomieMigrationsError: As `Execution.carry_out`.
         """
         if not plan.steps:
             return []
+        self.require_storage()
         if self.makes_parents:
             try:
                 os.makedirs(os.path.dirname(self.file.path), exist_ok=True)
@@ -106,6 +110,7 @@ class PlanRunner:
             watcher=watcher,
             scratch=rehearsing,
             in_place_of=self.file.path if rehearsing else "",
+            storage=self._storage(),
         )
 
     def amend(self, view: DatabaseView, changes: Callable[[DatabaseView], dict[str, Any]]) -> None:
@@ -118,8 +123,31 @@ class PlanRunner:
 
         file, versions = self.file, self.pack_versions(view)
         self.snapshot = change_records(
-            file.path, decide, versions, backup=self.backup, lock_timeout=file.lock_timeout, stop=file.stop
+            file.path,
+            decide,
+            versions,
+            backup=self.backup,
+            lock_timeout=file.lock_timeout,
+            stop=file.stop,
+            storage=self.require_storage(),
         )
+
+    def require_storage(self) -> SnapshotStorage:
+        """
+        Return where snapshots go.
+
+        Raises:
+            FolderUnusable: Snapshots are to be taken, and the folder that was chosen for them can't be used.
+        """
+        storage = self._storage()
+        if self.backup:
+            storage.require()
+        return storage
+
+    def _storage(self) -> SnapshotStorage:
+        from homie_migrations_core.sqlite.snapshot_storage import SnapshotStorage
+
+        return SnapshotStorage(self.backup_dir, self.keep)
 
     def pack_versions(self, view: DatabaseView) -> dict[str, str | None]:
         """Return the version of the distribution of each pack, to be recorded."""

@@ -26,6 +26,7 @@ from homie_migrations_core.running.replaced_file import how_replaced
 from homie_migrations_core.sqlite import tracking
 from homie_migrations_core.sqlite.guard import GuardedConnection
 from homie_migrations_core.sqlite.holders import tell_waiting
+from homie_migrations_core.sqlite.snapshot_storage import DEFAULT_STORAGE, SnapshotStorage
 from homie_migrations_core.sqlite.snapshots import Keeper
 from homie_migrations_core.sqlite.sqlite_errors import error_from_sqlite, is_database_error
 from homie_migrations_core.sqlite.writer import CommitFailed, Writer
@@ -58,6 +59,7 @@ def change_records(
     backup: bool,
     lock_timeout: float,
     stop: StopRequest,
+    storage: SnapshotStorage = DEFAULT_STORAGE,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Path | None:
     """
@@ -68,7 +70,7 @@ def change_records(
         RecordNotKept, CommitUnconfirmed, DatabaseReplaced, SnapshotFailed, LockTimeout, RunStopped, DatabaseUnusable: As for a run.
     """
     writer = Writer(path, lock_timeout=lock_timeout, stop=stop, waiting=lambda: tell_waiting(path), create=False)
-    keeper = Keeper(path, stop, now)
+    keeper = Keeper(path, stop, now, storage)
     keep_snapshot = committed = False
     try:
         writer.begin()

@@ -18,6 +18,7 @@ from homie_migrations_core.sqlite.holders import tell_waiting
 from homie_migrations_core.sqlite.reader import read
 from homie_migrations_core.sqlite.restoring import Restorer
 from homie_migrations_core.sqlite.rows import count_rows, tables_of
+from homie_migrations_core.sqlite.snapshot_storage import DEFAULT_STORAGE, SnapshotStorage
 from homie_migrations_core.sqlite.snapshots import Keeper
 from homie_migrations_core.sqlite.tracking import ForeignTable, Tracking, read_tracking
 from homie_migrations_core.stopping import Stopped
@@ -26,7 +27,12 @@ _log = logging.getLogger("homie_migrations")
 
 
 def restore(
-    file: DatabaseFile, snapshot: str, recorded: Callable[[], tuple[Sequence[Record], bool]], *, backup: bool
+    file: DatabaseFile,
+    snapshot: str,
+    recorded: Callable[[], tuple[Sequence[Record], bool]],
+    *,
+    backup: bool,
+    storage: SnapshotStorage = DEFAULT_STORAGE,
 ) -> Path | None:
     """
     Replace the database with the snapshot, and return the snapshot of the state before, if `backup` asks for one.
@@ -36,7 +42,7 @@ def restore(
     Raises:
         SnapshotUnusable, LockTimeout, RunStopped, SnapshotFailed, DatabaseUnusable: Nothing was changed.
     """
-    keeper = Keeper(file.path, file.stop, lambda: datetime.now(UTC))
+    keeper = Keeper(file.path, file.stop, lambda: datetime.now(UTC), storage)
     restoring = _restoring(file, snapshot)
 
     def secure() -> None:

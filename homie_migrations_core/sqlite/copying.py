@@ -7,6 +7,7 @@ Never copies the file by other means. What the copy is for is up to others.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import sqlite3
@@ -15,11 +16,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from homie_migrations_core.packs.naming import size_in_words
-from homie_migrations_core.progress import tell_phase
+from homie_migrations_core.progress import tell_note, tell_phase
 from homie_migrations_core.sqlite.database import SLICE, uri
 from homie_migrations_core.sqlite.integrity import only_the_application_knows
 from homie_migrations_core.stopping import Stopped, StopRequest
 
+_log = logging.getLogger("homie_migrations")
+
+LARGE = 100_000_000
+"""Bytes from which on somebody who waits is told how much space a copy needs."""
 PAGES_A_STEP = 2_000
 """How many pages are copied between two looks at whether to stop."""
 # What quick_check finds in the rows of a sound file; the rest of its findings is damage.
@@ -34,7 +39,8 @@ def copy_database(source: sqlite3.Connection, target: Path, stop: StopRequest, d
     """
     Copy the state of `source` at this moment into `target`, an empty file, without waiting until it is on disk.
 
-    Reports its progress as the phase `doing`, if there is one. `source` must not be in a transaction.
+    Reports the space that is needed and free, and its progress, as the phase `doing`, if there is one. `source` must not be in
+    a transaction.
 
     Raises:
         Stopped: A stop was asked for.
@@ -52,6 +58,8 @@ def copy_database(source: sqlite3.Connection, target: Path, stop: StopRequest, d
         needed = size_of(source)
         if (free := shutil.disk_usage(target.parent).free) < needed:
             raise NoRoom(f"{size_in_words(needed)} are needed in {target.parent}, and {size_in_words(free)} are free")
+        if doing:
+            _tell_space(f"{doing}: {size_in_words(needed)} are needed in {target.parent}, {size_in_words(free)} are free", needed)
         copy = sqlite3.connect(uri(os.fspath(target), "mode=rw"), timeout=SLICE, uri=True, isolation_level=None)
         try:
             copy.execute("PRAGMA synchronous=OFF")  # synced once, at the end, if at all
@@ -66,6 +74,12 @@ def copy_database(source: sqlite3.Connection, target: Path, stop: StopRequest, d
     finally:
         if source.in_transaction:
             source.execute("ROLLBACK")
+
+
+def _tell_space(text: str, needed: int) -> None:
+    _log.info("%s", text, extra={"told": needed >= LARGE})
+    if needed >= LARGE:
+        tell_note(text)
 
 
 def size_of(connection: sqlite3.Connection) -> int:

@@ -1,7 +1,8 @@
 """
-Snapshots of a database in the folder `backups` beside it: taking, keeping, listing, pruning.
+Snapshots of a database: taking, keeping, listing, pruning.
 
-Never decides when one is due. How a copy is made is the business of `copying`, how one is restored that of `restoring`.
+Never decides when one is due. Where they are kept is the business of `snapshot_storage`, how a copy is made that of `copying`, and
+how one is restored that of `restoring`.
 """
 
 from __future__ import annotations
@@ -27,13 +28,11 @@ from homie_migrations_core.sqlite.snapshot_names import (
     read_snapshot_name,
     snapshot_name,
 )
+from homie_migrations_core.sqlite.snapshot_storage import DEFAULT_STORAGE, SnapshotStorage
 from homie_migrations_core.stopping import StopRequest
 
 _log = logging.getLogger("homie_migrations")
 
-FOLDER = "backups"
-KEPT = 5
-"""How many automatic snapshots of one database stay."""
 _TEMPORARY = ".tmp"
 
 
@@ -45,8 +44,10 @@ class Keeper:
     been changed. Of those that a series of killed runs left, the first and the last stay.
     """
 
-    def __init__(self, path: str, stop: StopRequest, now: Callable[[], datetime]) -> None:
-        self._path, self._stop, self._now = path, stop, now
+    def __init__(
+        self, path: str, stop: StopRequest, now: Callable[[], datetime], storage: SnapshotStorage = DEFAULT_STORAGE
+    ) -> None:
+        self._path, self._stop, self._now, self._storage = path, stop, now, storage
         self.snapshot: Path | None = None
 
     def take(self, records: Sequence[Record], *, counts: bool = False) -> None:
@@ -58,11 +59,13 @@ class Keeper:
 
         Raises:
             SnapshotFailed: It could not be taken. What was written of it is removed, if that is possible.
+            FolderUnusable: The folder that was chosen for snapshots can't be used.
             Stopped: A stop was asked for. What was written of it is removed.
         """
-        self.snapshot, sound = _take(self._path, AUTOMATIC if counts else BEGUN, records, self._now(), self._stop)
+        ending = AUTOMATIC if counts else BEGUN
+        self.snapshot, sound = _take(self._path, ending, records, self._now(), self._stop, self._storage)
         if sound and not counts:  # else an older one may be the last that is
-            for one_between in _files_of(self._path, BEGUN)[1:-1]:
+            for one_between in self._files_of(BEGUN)[1:-1]:
                 _discard(one_between)
 
     def keep(self) -> None:
@@ -80,7 +83,7 @@ class Keeper:
             self.snapshot = final
             sync_folder(final.parent)
         except OSError as error:
-            raise SnapshotFailed(self._path, str(error)) from error
+            raise SnapshotFailed(self._path, str(error), folder=self._storage.backup_dir) from error
         _log.info("Snapshot before the first change: %s", final)
 
     def drop(self) -> None:
@@ -90,27 +93,40 @@ class Keeper:
             self.snapshot = None
 
     def prune(self, *, but: Path | None = None) -> None:
-        """Remove all but the newest automatic snapshots of this database, and `but`. Those taken by hand are not touched."""
+        """
+        Remove all but the newest automatic snapshots of this database, and `but`, after a success.
+
+        Those taken by hand are not touched. If none is to be kept, the run's own is removed too.
+        """
         if self.snapshot is None:
             return
         try:
-            for old in sorted([*_files_of(self._path, AUTOMATIC), *_files_of(self._path, BEGUN)])[:-KEPT]:
-                if old not in (self.snapshot, but):  # a clock may go back
+            oldest_first = sorted([*self._files_of(AUTOMATIC), *self._files_of(BEGUN)])
+            spared = (but, self.snapshot if self._storage.keep else None)  # its own need not be the newest: a clock may go back
+            for old in oldest_first[: max(0, len(oldest_first) - self._storage.keep)]:
+                if old not in spared:
                     _discard(old)
+            if not self._storage.keep:
+                self.drop()
         except OSError as error:  # the run itself has succeeded
             _log.warning("Old snapshots of %s could not be removed: %s", self._path, error)
 
+    def _files_of(self, ending: str) -> list[Path]:
+        return _files_of(self._path, ending, self._storage)
 
-def take_by_hand(path: str, records: Sequence[Record], now: datetime, stop: StopRequest) -> Path:
+
+def take_by_hand(
+    path: str, records: Sequence[Record], now: datetime, stop: StopRequest, storage: SnapshotStorage = DEFAULT_STORAGE
+) -> Path:
     """Take a checked copy of the file, which is never pruned. Raises what `Keeper.take` raises."""
-    return _take(path, BY_HAND, records, now, stop)[0]
+    return _take(path, BY_HAND, records, now, stop, storage)[0]
 
 
-def list_snapshots(path: str) -> list[Snapshot]:
-    """Return the snapshots in the folder beside the database, newest first, as their names tell. None is opened."""
+def list_snapshots(path: str, storage: SnapshotStorage = DEFAULT_STORAGE) -> list[Snapshot]:
+    """Return the snapshots of the database, newest first, as their names tell. None is opened."""
     found = []
     for ending, kind in ENDINGS.items():
-        for file in _files_of(path, ending):
+        for file in _files_of(path, ending, storage):
             told = read_snapshot_name(file.name, _file_of(path), ending)
             if told is not None:  # else a stranger's
                 found.append(Snapshot(file, told[0], file.stat().st_size, told[1], kind))
@@ -120,14 +136,17 @@ def list_snapshots(path: str) -> list[Snapshot]:
 # --- taking ---------------------------------------------------------------------------------------------
 
 
-def _take(path: str, ending: str, records: Sequence[Record], now: datetime, stop: StopRequest) -> tuple[Path, bool]:
-    folder = _folder_of(path)
+def _take(
+    path: str, ending: str, records: Sequence[Record], now: datetime, stop: StopRequest, storage: SnapshotStorage
+) -> tuple[Path, bool]:
+    storage.require()
+    folder = storage.folder_of(path)
     final = folder / snapshot_name(_file_of(path), records, now, ending)
     temporary = final.with_name(final.name + _TEMPORARY)
     try:
         made = not folder.exists()
         _make_empty(temporary)
-        _discard_leftovers(path, but=temporary)
+        _discard_leftovers(path, storage, but=temporary)
         source = sqlite3.connect(uri(path, "mode=ro"), timeout=SLICE, uri=True, isolation_level=None)
         with contextlib.closing(source):
             copy_database(source, temporary, stop, "taking a snapshot")
@@ -139,17 +158,13 @@ def _take(path: str, ending: str, records: Sequence[Record], now: datetime, stop
             sync_folder(folder.parent)
     except (sqlite3.Error, OSError, NoRoom) as error:
         _discard_with_folder(temporary)
-        raise SnapshotFailed(path, str(error), by_hand=ending == BY_HAND) from error
+        raise SnapshotFailed(path, str(error), by_hand=ending == BY_HAND, folder=storage.backup_dir) from error
     except BaseException:
         _discard_with_folder(temporary)
         raise
     if not sound:
         _log.warning("SQLite finds %s damaged. The snapshot is a copy of it as it is: %s", path, final)
     return final, sound
-
-
-def _folder_of(path: str) -> Path:
-    return Path(os.path.realpath(path)).parent / FOLDER
 
 
 def _file_of(path: str) -> str:
@@ -167,16 +182,16 @@ def _make_empty(target: Path) -> None:
             return
 
 
-def _discard_leftovers(path: str, *, but: Path) -> None:
+def _discard_leftovers(path: str, storage: SnapshotStorage, *, but: Path) -> None:
     """Remove what killed processes left unfinished. Only the process that holds the write lock may do this."""
-    for left in _files_of(path, _TEMPORARY):
+    for left in _files_of(path, _TEMPORARY, storage):
         if left != but:
             _discard(left)
 
 
-def _files_of(path: str, ending: str) -> list[Path]:
+def _files_of(path: str, ending: str, storage: SnapshotStorage) -> list[Path]:
     """Return the files of this database with that ending, oldest first."""
-    folder = _folder_of(path)
+    folder = storage.folder_of(path)
     if not folder.is_dir():
         return []
     try:

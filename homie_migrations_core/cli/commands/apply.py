@@ -29,5 +29,5 @@ def apply(options: ApplyOptions) -> None:
     with Report(options) as report:
         selection = select(options, options.pack, changing=True)
         report.broken(selection.broken)
-        settings = ChangeSettings(verb="applied", lock_timeout=options.lock_timeout, backup=not options.no_backup, creates=True)
+        settings = ChangeSettings.of(options, verb="applied", creates=True)
         change_databases(report, selection, selection.targets_of(options.to), settings, work)

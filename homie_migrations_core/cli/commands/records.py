@@ -58,7 +58,7 @@ def baseline(options: BaselineOptions) -> None:
             given = "a version and --detect were both given" if options.detect else "no version was given"
             raise UsageProblem("Nothing was recorded", given, "Give the newest version that is there already, or --detect.")
         selection = select(options, [options.pack_name], changing=True)
-        change_databases(report, selection, selection.targets, _settings(options, verb="recorded"), work)
+        change_databases(report, selection, selection.targets, ChangeSettings.of(options, verb="recorded"), work)
 
 
 def repair(options: RepairOptions) -> None:
@@ -73,11 +73,7 @@ def repair(options: RepairOptions) -> None:
 
     with Report(options) as report:
         selection = _select_for_repair(options)
-        change_databases(report, selection, selection.targets_of(options.ref), _settings(options), work)
-
-
-def _settings(options: RecordOptions, *, verb: str = "") -> ChangeSettings:
-    return ChangeSettings(verb=verb, lock_timeout=options.lock_timeout, backup=not options.no_backup, yes=options.yes)
+        change_databases(report, selection, selection.targets_of(options.ref), ChangeSettings.of(options), work)
 
 
 def _detect(change: DatabaseChange, pack_name: str) -> int | None:

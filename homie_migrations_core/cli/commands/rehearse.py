@@ -65,7 +65,7 @@ def report_rehearsals(
             progress = RunProgress(database, bar_only=True)
             runner = target.runner(selection, lock_timeout=lock_timeout, should_stop=stop, observers=[progress])
             try:
-                with hearing_phases(progress.phase):
+                with hearing_phases(progress.phase, progress.note):
                     found = rehearsal_of(runner)
             finally:
                 progress.close()

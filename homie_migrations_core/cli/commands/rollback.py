@@ -15,6 +15,7 @@ from homie_migrations_core.cli.options import (
     PackArgument,
     PackOptions,
     RehearseOptions,
+    SnapshotOptions,
     option,
 )
 from homie_migrations_core.cli.report import Report
@@ -33,7 +34,7 @@ class RollbackOptions(RehearseOptions, RedoOptions):
     to: int | None = option("--to", metavar="VERSION", minimum=0, help="Leave this version applied.")
 
 
-class ResetOptions(RehearseOptions, DatabaseOptions, PackOptions, ConfirmationOptions, LockOptions, OutputOptions):
+class ResetOptions(RehearseOptions, DatabaseOptions, PackOptions, ConfirmationOptions, SnapshotOptions, LockOptions, OutputOptions):
     """The options of `reset`."""
 
 
@@ -59,9 +60,7 @@ def rollback(options: RollbackOptions) -> None:
                 lock_timeout=options.lock_timeout,
             )
             return
-        settings = ChangeSettings(
-            verb="rolled_back", lock_timeout=options.lock_timeout, backup=not options.no_backup, yes=options.yes
-        )
+        settings = ChangeSettings.of(options, verb="rolled_back")
         change_databases(report, selection, selection.targets, settings, work)
 
 
@@ -76,7 +75,7 @@ def redo(options: RedoOptions) -> None:
 
     with Report(options) as report:
         selection = select(options, [pack], changing=True)
-        settings = ChangeSettings(verb="redone", lock_timeout=options.lock_timeout, backup=not options.no_backup, yes=options.yes)
+        settings = ChangeSettings.of(options, verb="redone")
         change_databases(report, selection, selection.targets, settings, work)
 
 
@@ -99,5 +98,5 @@ def reset(options: ResetOptions) -> None:
                 lock_timeout=options.lock_timeout,
             )
             return
-        settings = ChangeSettings(verb="rolled_back", lock_timeout=options.lock_timeout, yes=options.yes)
+        settings = ChangeSettings.of(options, verb="rolled_back")
         change_databases(report, selection, selection.targets, settings, work)

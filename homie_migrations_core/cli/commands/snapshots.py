@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from homie_migrations_core.cli.changes import ChangeSettings, DatabaseChange, change_databases
+from homie_migrations_core.cli.changes import ChangeSettings, DatabaseChange, change_databases, storage_of
 from homie_migrations_core.cli.documents import snapshots as documents
 from homie_migrations_core.cli.options import (
+    BackupDirOptions,
     BackupOptions,
     ConfirmationOptions,
     DatabaseOptions,
@@ -23,33 +24,34 @@ from homie_migrations_core.cli.wording import counted, restoring_in_words, snaps
 from homie_migrations_core.errors import UsageProblem
 from homie_migrations_core.model import Restored, Snapshot
 from homie_migrations_core.packs.naming import is_snapshot_of, size_in_words
+from homie_migrations_core.sqlite.snapshot_storage import SnapshotStorage
 
 _KINDS = {"automatic": "automatic", "by_hand": "by hand", "begun": "by a run that was killed before it changed anything"}
 
 
-class BackupsOptions(DatabaseOptions, PackOptions, OutputOptions):
+class BackupsOptions(DatabaseOptions, PackOptions, BackupDirOptions, OutputOptions):
     """The options of `backups`."""
 
 
-class BackupCommandOptions(DatabaseOptions, PackOptions, LockOptions, OutputOptions):
+class BackupCommandOptions(DatabaseOptions, PackOptions, BackupDirOptions, LockOptions, OutputOptions):
     """The options of `backup`."""
 
 
 class RestoreOptions(DatabaseOptions, PackOptions, ConfirmationOptions, BackupOptions, LockOptions, OutputOptions):
     """The options of `restore`."""
 
-    file: str = argument("FILE", help="A snapshot: its path, or its name in the folder `backups`.")
+    file: str = argument("FILE", help="A snapshot: its path, or its name in the folder of the snapshots.")
 
 
 def backup(options: BackupCommandOptions) -> None:
-    """Take a checked snapshot, which is never pruned, into the folder `backups` beside each database."""
+    """Take a checked snapshot of each database, which is never pruned."""
 
     def work(change: DatabaseChange) -> None:
         _report_backup(change.report, change.runner.backup())
 
     with Report(options) as report:
         selection = select(options, options.pack, changing=True)
-        settings = ChangeSettings(lock_timeout=options.lock_timeout)
+        settings = ChangeSettings.of(options)
         targets = []
         for target in selection.targets:
             if options.database or options.pack or os.path.exists(target.path):
@@ -63,16 +65,18 @@ def backups(options: BackupsOptions) -> None:
     """List the snapshots of each database, the newest first. Opens none of them, and no database."""
     with Report(options) as report:
         selection = select(options, options.pack)
+        storage_of(options.backup_dir).require(reading=True)
         for target in selection.targets:
             with report.database(target.path) as database:
-                _report_snapshots(database, target.runner(selection, lock_timeout=0.0).backups())
+                _report_snapshots(database, target.runner(selection, lock_timeout=0.0, backup_dir=options.backup_dir).backups())
 
 
 def restore(options: RestoreOptions) -> None:
     """Restore a snapshot, while other programs may have the database open. Asks first."""
     with Report(options) as report:
         selection = select(options, options.pack, changing=True)
-        target, snapshot = _target_and_snapshot(options.file, selection)
+        settings = ChangeSettings.of(options, creates=True)
+        target, snapshot = _target_and_snapshot(options.file, selection, storage_of(options.backup_dir))
 
         def work(change: DatabaseChange) -> None:
             if not options.yes:
@@ -80,18 +84,17 @@ def restore(options: RestoreOptions) -> None:
                 change.ask(f"restoring {snapshot} into", lambda: restoring_in_words(preview))
             _report_restored(change.report, change.runner.restore(snapshot))
 
-        settings = ChangeSettings(lock_timeout=options.lock_timeout, backup=not options.no_backup, yes=options.yes, creates=True)
         change_databases(report, selection, [target], settings, work)
 
 
-def _target_and_snapshot(file: str, selection: Selection) -> tuple[Target, Path]:
+def _target_and_snapshot(file: str, selection: Selection, storage: SnapshotStorage) -> tuple[Target, Path]:
     """Return the database that a snapshot is for, and the path of the snapshot."""
     if not file or "\0" in file:
         raise UsageProblem("Nothing was restored: no file was named. Give the path of a snapshot.")
-    given = _snapshot_path(file, selection.targets)
+    given = _snapshot_path(file, selection.targets, storage)
     if len(selection.targets) == 1:
         return selection.targets[0], given
-    beside = [each for each in selection.targets if os.path.exists(each.path) and _backups_folder(each.path) == given.parent]
+    beside = [each for each in selection.targets if os.path.exists(each.path) and storage.folder_of(str(each.path)) == given.parent]
     candidates = [
         each for each in beside or selection.targets if is_snapshot_of(os.path.basename(os.path.realpath(each.path)), given.name)
     ]
@@ -102,17 +105,13 @@ def _target_and_snapshot(file: str, selection: Selection) -> tuple[Target, Path]
     return candidates[0], given
 
 
-def _snapshot_path(file: str, targets: Sequence[Target]) -> Path:
-    """Return the path of a snapshot. A bare name that is not here is looked for in the `backups` folders of the databases."""
+def _snapshot_path(file: str, targets: Sequence[Target], storage: SnapshotStorage) -> Path:
+    """Return the path of a snapshot. A bare name that is not here is looked for in the folders of the databases' snapshots."""
     given = Path(os.path.abspath(file))
     if not os.path.exists(given) and os.path.basename(file) == file:
-        found = [path for target in targets if os.path.exists(path := _backups_folder(target.path) / file)]
+        found = [path for target in targets if os.path.exists(path := storage.folder_of(str(target.path)) / file)]
         return found[0] if found else given
     return given
-
-
-def _backups_folder(path: Path) -> Path:
-    return Path(os.path.realpath(path)).parent / "backups"
 
 
 def _report_backup(report: DatabaseReport, snapshot: Path) -> None:
