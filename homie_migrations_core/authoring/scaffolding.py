@@ -28,6 +28,8 @@ _TEMPLATES = resources.files("homie_migrations_core.authoring") / "templates"
 _SUFFIX = ".tmpl"
 _TIMESTAMP = "%Y%m%d%H%M%S"
 _DIGITS_OF_TIMESTAMP = 14
+_LONG_NAME = 30
+"""From which length on a pack's name would make lines longer than the template's formatter has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def create_pack(
         "distribution": re.sub("_+", "-", package),
         "database": pack.database,
         "core_requirement": _core_requirement(core_version),
-        "table": "items" if name.startswith("sqlite_") else f"{name}_items",  # names that begin with sqlite_ are SQLite's own
+        "table": _first_table(name),
     }
     contents = {
         relative.replace("__package__", package): Template(template).substitute(values)
@@ -185,6 +187,11 @@ def _next_number(files: Mapping[int, str]) -> tuple[int, str]:
         raise NotCreated(f"{files[highest]} has the highest version that there can be", "Write the file by hand.")
     width = len(files[highest].partition("_")[0])
     return version, f"{version:0{width}}"
+
+
+def _first_table(pack: str) -> str:
+    """Return the name of the table in the first migration. Names that begin with sqlite_ are SQLite's own."""
+    return "items" if pack.startswith("sqlite_") or len(pack) > _LONG_NAME else f"{pack}_items"
 
 
 def _core_requirement(core_version: str | None) -> str:

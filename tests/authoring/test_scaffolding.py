@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import os
 import re
+import subprocess
+import sys
 import time
 import tomllib
 from pathlib import Path
@@ -139,7 +141,10 @@ def test_a_folder_that_is_missing_or_takes_no_file_says_so(tmp_path: Path, monke
 # --- a whole pack -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["notes", "order", "sqlite_tools", "a", "import", "a_", "x__y", "migrations"])
+NAMES = ["notes", "order", "sqlite_tools", "a", "import", "a_", "x__y", "migrations", "l" * 80]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_new_pack_is_whole_and_passes_check(tmp_path: Path, name: str):
     files = create_pack(name, tmp_path, core_version="0.1.0")
     folder = tmp_path / name.replace("_", "-")
@@ -158,6 +163,18 @@ def test_a_new_pack_is_whole_and_passes_check(tmp_path: Path, name: str):
     checked = check_pack(MigrationPack(name, folder / "src" / f"{name}_migrations" / "migrations"))
     assert [each.message for each in checked.findings] == []
     assert checked.notes == ()
+
+
+def test_new_packs_and_migrations_are_formatted_and_pass_the_linter_whatever_their_names(tmp_path: Path):
+    for name in NAMES:
+        create_pack(name, tmp_path, core_version="0.1.0")
+        migrations = tmp_path / name.replace("_", "-") / "src" / f"{name}_migrations" / "migrations"
+        create_migration(migrations, "Add user preferences")
+        create_migration(migrations, "t" * 150)
+    ruff = Path(sys.executable).with_name("ruff.exe" if os.name == "nt" else "ruff")
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run([ruff, *command, "--no-cache", tmp_path], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_plugin_of_a_new_pack_hands_it_over(tmp_path: Path, monkeypatch):

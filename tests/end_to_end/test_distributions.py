@@ -144,6 +144,8 @@ def sources(folder: Path) -> set[str]:
 def test_the_cores_archives_hold_the_whole_package_its_types_and_the_licence(core: Built):
     package = sources(CORE_SOURCES)
     assert {"homie_migrations_core/py.typed", "homie_migrations_core/cli/app.py"} <= package
+    templates = "homie_migrations_core/authoring/templates"
+    assert {f"{templates}/pack/.gitignore.tmpl", f"{templates}/pack/src/__package__/py.typed.tmpl"} <= package
     assert {each for each in core.in_wheel() if ".dist-info/" not in each} == package
     assert {each for each in core.in_sdist() if each.startswith("homie_migrations_core/")} == package
     assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "PKG-INFO"} <= core.in_sdist()
