@@ -48,6 +48,12 @@ def listening(listener: Callable[[int, int | None], None]) -> Iterator[None]:
         _listener.reset(token)
 
 
+COPYING = "copying the database"
+SNAPSHOT = "taking a snapshot"
+RESTORING = "restoring the snapshot"
+WAITING = "waiting for"
+"""What the runner itself does; behind `WAITING` it is said for whom."""
+
 _phases: ContextVar[Callable[[str, int | None, int | None], None] | None] = ContextVar("homie_phases", default=None)
 
 

@@ -8,6 +8,7 @@ a command prints and its schema does not name is a mistake in one of the two.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 from collections.abc import Sequence
@@ -26,6 +27,19 @@ def read_document(arguments: Sequence[object], text: str) -> Any:
     document = json.loads(text)
     check(schema_name(arguments), document)
     return document
+
+
+def asks_for_events(arguments: Sequence[object]) -> bool:
+    """Tell whether a command line has `--progress json`."""
+    return "--progress=json" in arguments or ("--progress", "json") in itertools.pairwise(arguments)
+
+
+def read_events(text: str) -> list[Any]:
+    """Return the events that `--progress json` has written to stderr, after a check that every line is one."""
+    events = [json.loads(line) for line in text.splitlines()]
+    for each in events:
+        check("progress", each)
+    return events
 
 
 def check(name: str, document: Any) -> None:

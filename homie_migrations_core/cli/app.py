@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from homie_migrations_core.cli import output
+from homie_migrations_core.cli import early_errors, output
 from homie_migrations_core.cli.typer_commands import HELP_FLAGS, PlainHelpGroup, typer_command
 from homie_migrations_core.errors import HomieMigrationsError
 
@@ -64,12 +64,11 @@ class LazyCommands(PlainHelpGroup):
         try:
             return super().invoke(ctx)
         except HomieMigrationsError as error:
-            output.error(error)
-            raise typer.Exit(error.exit_code) from error
+            raise typer.Exit(early_errors.failed(error, given)) from error
         except Exception as error:
             if not hasattr(error, "format_message"):
                 raise
-            raise typer.Exit(output.usage_error(error, as_json="--json" in given)) from error
+            raise typer.Exit(early_errors.usage_error(error, given)) from error
 
 
 app = typer.Typer(
@@ -123,10 +122,9 @@ def run(arguments: list[str]) -> int:
     except typer.Exit as error:
         return int(error.exit_code)
     except typer.Abort:
-        output.write_error("Stopped.")
-        return 130
+        return early_errors.stopped(arguments)
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        return output.usage_error(error, as_json="--json" in arguments)
+        return early_errors.usage_error(error, arguments)
     return code if isinstance(code, int) else 0

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from homie_migrations_core.cli.asking import confirm, require_terminal
+from homie_migrations_core.cli.event_progress import run_progress
 from homie_migrations_core.cli.options import BackupDirOptions, BackupOptions, ConfirmationOptions, LockOptions, SnapshotOptions
 from homie_migrations_core.cli.progress import RunProgress
 from homie_migrations_core.cli.report import DatabaseReport, Report
@@ -103,7 +104,7 @@ def change_databases(
     """Do `work` on each database, and report it. After a signal no further database is begun."""
     for target in targets:
         with report.database(target.path) as database, stoppable(report) as stop:
-            progress = RunProgress(database)
+            progress = run_progress(database)
             runner = target.runner(
                 selection,
                 lock_timeout=settings.lock_timeout,
@@ -184,13 +185,13 @@ class DatabaseChange:
         """
 
         def explain() -> str:
-            self._progress.bar_only = True
+            self._progress.rehearsal = True
             try:
                 rehearsal = rehearse()
             except RehearsalFailed as error:
                 return f"Data in the tables and columns that they made may be lost: it could not be counted ({error.found})"
             finally:
-                self._progress.bar_only = False
+                self._progress.rehearsal = False
                 self._progress.close()
             if rehearsal.error is not None:
                 raise rehearsal.error

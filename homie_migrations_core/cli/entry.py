@@ -50,29 +50,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if sys.stdout is not None:  # it may have been closed before the start
             sys.stdout.flush()
     except KeyboardInterrupt:
-        from homie_migrations_core.cli.output import write_error
+        from homie_migrations_core.cli import early_errors
 
-        write_error("Stopped.")
-        code = 130
+        code = early_errors.stopped(given)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
         code = 1
     except SystemExit:
         raise
     except BaseException as problem:  # a bug, here or in a pack: one message, and no traceback without -v
-        code = _unexpected(problem, given)
+        from homie_migrations_core.cli import early_errors
+
+        code = early_errors.failed(problem, given)
     sys.exit(code)
-
-
-def _unexpected(problem: BaseException, given: list[str]) -> int:
-    from homie_migrations_core.cli import output
-    from homie_migrations_core.cli.error_layout import error_message
-
-    output.error(problem, verbose=bool({"-v", "--verbose"} & set(given)))
-    if "--json" in given:
-        found = {"code": "unexpected", "message": error_message(problem)}
-        output.write_json({"databases": [], "broken": [], "error": found})
-    return 1
 
 
 def _run(given: list[str]) -> int:

@@ -13,6 +13,11 @@ WIDTH = 100
 """What is not longer stays on one line."""
 
 
+def error_code(problem: BaseException) -> str:
+    """Return the stable code of an error; `unexpected` for one that is not ours."""
+    return problem.code if isinstance(problem, HomieMigrationsError) else "unexpected"
+
+
 def error_message(problem: BaseException) -> str:
     """Return the message of an error; one that is not ours is a bug, here or in a pack, and says so."""
     return in_one_line(*_parts(problem))

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 class Option:
     """One option, or one positional argument if it has no flags."""
 
-    __slots__ = ("default", "flags", "help", "kind", "metavar", "minimum", "required")
+    __slots__ = ("choices", "default", "flags", "help", "kind", "metavar", "minimum", "required")
 
     def __init__(
         self, flags: tuple[str, ...], help_text: str, metavar: str | None, default: object, minimum: int | None, *, required: bool
     ) -> None:
         self.flags, self.help, self.metavar, self.default, self.minimum = flags, help_text, metavar, default, minimum
         self.required = required
+        self.choices: tuple[str, ...] = ()
+        """The only values that it takes; empty for any."""
         self.kind = ""
         """The annotation of the attribute, as it is written: 'bool', 'list[str] | None', ..."""
 
@@ -30,6 +32,13 @@ class Option:
 def option(*flags: str, help: str, metavar: str | None = None, default: object = None, minimum: int | None = None) -> Any:  # noqa: A002  # as Typer and argparse name it
     """Declare an attribute as an option with these flags."""
     return Option(flags, help, metavar, default, minimum, required=False)
+
+
+def choice(*flags: str, help: str, choices: tuple[str, ...]) -> Any:  # noqa: A002
+    """Declare an attribute as an option that takes one of a few words; the first one is the default."""
+    declared = Option(flags, help, "|".join(choices), choices[0], None, required=False)
+    declared.choices = choices
+    return declared
 
 
 def argument(metavar: str, *, help: str, required: bool = True, minimum: int | None = None) -> Any:  # noqa: A002
@@ -65,6 +74,16 @@ class OutputOptions(CommandOptions):
     as_json: bool = option("--json", help="One JSON document on stdout, on failure too.")
     quiet: bool = option("-q", "--quiet", help="Print errors only.")
     verbose: bool = option("-v", "--verbose", help="Print more, and the traceback of an error.")
+
+
+class ProgressOptions(CommandOptions):
+    """How a command reports what it is doing."""
+
+    progress: str = choice(
+        "--progress",
+        choices=("auto", "json", "none"),
+        help="json: events on stderr, one JSON object a line, for programs; none: no bar on a terminal.",
+    )
 
 
 class LockOptions(CommandOptions):

@@ -77,20 +77,9 @@ def write_json(document: object) -> None:
     _write(json.dumps(document, indent=2), sys.stdout)
 
 
-def usage_error(problem: Exception, *, as_json: bool) -> int:
-    """Report what Typer's parser refused, and return the exit code."""
-    message = str(problem.format_message() or "")  # type: ignore[attr-defined]
-    context = getattr(problem, "ctx", None)
-    if type(problem).__name__ == "NoArgsIsHelpError":  # called without a command: the help is the answer
-        if message:  # else Rich has printed it already
-            write_block(message)
-        return 2
-    if as_json:
-        write_json({"databases": [], "broken": [], "error": {"code": "usage", "message": message}})
-    stop = "" if message.endswith((".", "?", "!")) else "."
-    hint = f" Try `{context.command_path} --help`." if context is not None else ""
-    write_error(f"Error: {message}{stop}{hint}")
-    return int(getattr(problem, "exit_code", 2))
+def write_json_line(value: object, stream: TextIO | None) -> None:
+    """Write JSON as one line to a stream, in one piece, because other threads and processes may write there too."""
+    _write(json.dumps(value) + "\n", stream, end="")
 
 
 def stdout_to_stderr() -> contextlib.AbstractContextManager[object]:

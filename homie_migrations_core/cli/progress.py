@@ -14,17 +14,18 @@ from homie_migrations_core.cli.output import is_terminal
 from homie_migrations_core.cli.report import DatabaseReport
 from homie_migrations_core.model import Run, Step
 from homie_migrations_core.packs.hookspecs import hookimpl
+from homie_migrations_core.progress import WAITING
 
 SHOWN_AFTER = 1.0
 """Seconds after which a task is shown on a terminal."""
 
 
 class RunProgress:
-    """Reports a run as its observer. With `bar_only`, as for a rehearsal, finished steps are not reported."""
+    """Reports a run as its observer. Of a rehearsal, finished steps are not reported."""
 
-    def __init__(self, report: DatabaseReport, *, bar_only: bool = False) -> None:
-        self._report, self.bar_only = report, bar_only
-        self._bar = _ProgressBar(shown=report.for_people and is_terminal(sys.stderr))
+    def __init__(self, report: DatabaseReport, *, rehearsal: bool = False) -> None:
+        self._report, self.rehearsal = report, rehearsal
+        self._bar = _ProgressBar(shown=report.whole.shows_bars and is_terminal(sys.stderr))
         self.finished: list[str] = []
         """The refs of the finished steps, in order."""
 
@@ -32,7 +33,7 @@ class RunProgress:
         """Show what the runner itself is doing, such as taking a snapshot. Waiting is reported at once, in a pipe too."""
         if self._bar.task != what:
             self._bar.begin(what)
-            if what.startswith("waiting"):
+            if what.startswith(WAITING):
                 self._report.note(f"  {what}")
         self._bar.done, self._bar.total = done, total
 
@@ -47,7 +48,7 @@ class RunProgress:
     @hookimpl
     def homie_run_started(self, run: Run) -> None:
         """Report which file is about to be changed."""
-        if not self.bar_only:
+        if not self.rehearsal:
             self._report.announce()
 
     @hookimpl
@@ -64,7 +65,7 @@ class RunProgress:
     def homie_step_finished(self, run: Run, step: Step) -> None:
         """Report the step: it is committed."""
         self._bar.end()
-        if not self.bar_only:
+        if not self.rehearsal:
             self.finished.append(step.ref)
             self._report.write(f"  {'applied' if step.direction == 'apply' else 'rolled back'} {step.ref}")
 

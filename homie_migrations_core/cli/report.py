@@ -17,13 +17,17 @@ from typing import Self
 from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.cli import output
 from homie_migrations_core.cli.documents import common
-from homie_migrations_core.cli.error_layout import error_message
+from homie_migrations_core.cli.error_layout import error_code, error_message
 from homie_migrations_core.cli.options import OutputOptions
 from homie_migrations_core.cli.tables import show_table
 from homie_migrations_core.errors import HomieMigrationsError
 from homie_migrations_core.model import DatabaseStatus, LeftOut
 from homie_migrations_core.runner import MigrationRunner
 from homie_migrations_core.stopping import Stopped
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from homie_migrations_core.cli.event_lines import EventLines
 
 _STRONGEST_FIRST = (143, 129, 130, 2, 1, 4, 3)
 _INFINITIVES = {"applied": "apply", "rolled_back": "roll back", "redone": "redo", "recorded": "record"}
@@ -35,6 +39,14 @@ class Report:
     def __init__(self, options: OutputOptions) -> None:
         self.as_json, self._verbose = options.as_json, options.verbose
         self.for_people = not (options.as_json or options.quiet)
+        progress = getattr(options, "progress", "auto")  # most commands that only read have no such option
+        self.shows_bars = self.for_people and progress == "auto"
+        self.events: EventLines | None = None
+        """What takes the place of everything else on stderr, with `--progress json`."""
+        if progress == "json":
+            from homie_migrations_core.cli.event_lines import EventLines
+
+            self.events = EventLines()
         self.document: common.Document = {"databases": [], "broken": [], "error": None}
         self._codes: set[int] = set()
         self._in_document: set[tuple[str | None, str | None, str]] = set()
@@ -42,6 +54,8 @@ class Report:
         self._around = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
+        if self.events is not None:
+            self.events.__enter__()
         self._around.enter_context(output.log_on_stderr(verbose=self._verbose))
         if self.as_json:  # what a migration or a plugin prints is no part of the document
             self._around.enter_context(output.child_stdout_to_stderr())
@@ -52,10 +66,13 @@ class Report:
         self._around.close()
         if isinstance(problem, KeyboardInterrupt | Stopped):
             self._codes.add(130)
-            self.document["error"] = {"code": "run_stopped", "message": "Stopped."}
-            output.write_error("Stopped.")
+            stopped: common.Problem = {"code": "run_stopped", "message": "Stopped."}
+            self.document["error"] = stopped
+            self._tell("error", {**stopped, "path": None}, "Stopped.")
         elif problem is not None:  # even a SystemExit: a pack's module raised it
             self.failed(problem)
+        if self.events is not None:
+            self.events.__exit__()
         if self.as_json:
             output.write_json(self.document)
         code = next((code for code in _STRONGEST_FIRST if code in self._codes), 0)
@@ -65,18 +82,24 @@ class Report:
         """End the command with this code, unless a stronger one comes."""
         self._codes.add(code)
 
-    def failed(self, problem: BaseException) -> common.Problem:
-        """Report an error that ended the command or its work on one database, and return it as JSON has it."""
-        code, exit_code = (problem.code, problem.exit_code) if isinstance(problem, HomieMigrationsError) else ("unexpected", 1)
-        self._codes.add(exit_code)
-        output.error(problem, verbose=self._verbose)
-        return self._first_error({"code": code, "message": error_message(problem)})
+    def failed(self, problem: BaseException, path: str | None = None) -> common.Problem:
+        """Report an error that ended the command or its work on the database at `path`, and return it as JSON has it."""
+        self._codes.add(problem.exit_code if isinstance(problem, HomieMigrationsError) else 1)
+        if self.events is not None:
+            self.events.error(problem, path, verbose=self._verbose)
+        else:
+            output.error(problem, verbose=self._verbose)
+        return self._first_error({"code": error_code(problem), "message": error_message(problem)})
 
-    def would_fail(self, problem: HomieMigrationsError) -> common.Problem:
+    def would_fail(self, problem: HomieMigrationsError, path: str) -> common.Problem:
         """Report what would fail according to a rehearsal, and return it as JSON has it."""
         self._codes.add(1)
-        output.error(problem, heading="In a rehearsal")
-        return self._first_error({"code": problem.code, "message": f"In a rehearsal: {problem}"})
+        heading = "In a rehearsal"
+        if self.events is not None:
+            self.events.error(problem, path, heading=f"{heading}: ")
+        else:
+            output.error(problem, heading=heading)
+        return self._first_error({"code": problem.code, "message": f"{heading}: {problem}"})
 
     def _first_error(self, found: common.Problem) -> common.Problem:
         if self.document["error"] is None:
@@ -107,18 +130,23 @@ class Report:
         """Add a command's own fields to the document."""
         self.document.update(fields)  # type: ignore[typeddict-item]  # `documents.catalog` says which command adds which
 
+    def phase(self, phase: str, what: str, done: int, total: int) -> None:
+        """Report what the command is about to do, outside of any database, if events are asked for."""
+        if self.events is not None:
+            self.events.emit("phase", path=None, phase=phase, what=what, done=done, total=total)
+
     def broken(self, broken: Sequence[BrokenPack], *, in_document_only: bool = False) -> None:
         """Report packs and entry points that can't be used, each once."""
         for each in broken:
             self._codes.add(1)
-            known = (each.pack or each.entry_point, each.distribution, each.reason)
+            known, found = (each.pack or each.entry_point, each.distribution, each.reason), common.broken_entry_point(each)
             if known not in self._in_document:
                 self._in_document.add(known)
-                self.document["broken"].append(common.broken_entry_point(each))
+                self.document["broken"].append(found)
             if not in_document_only and known not in self._written:
                 self._written.add(known)
                 source = f" of {each.distribution}" if each.distribution else ""
-                output.write_error(f"Broken: {each.label}{source}: {each.reason}")
+                self._tell("broken", found, f"Broken: {each.label}{source}: {each.reason}")
 
     def left_out(self, left_out: Sequence[BrokenPack | LeftOut]) -> None:
         """Report packs that a run leaves, or would leave, as they are."""
@@ -126,7 +154,15 @@ class Report:
             self._codes.add(1)
             if not any((who, reason) == (each.pack, each.reason) for who, _, reason in self._written):
                 self._written.add((each.pack, None, each.reason))
-                output.write_error(f"Left out: {each.label}: {each.reason}")
+                found = {"pack": each.pack, "reason": each.reason}
+                self._tell("left_out", found, f"Left out: {each.label}: {each.reason}")
+
+    def _tell(self, event: str, facts: Mapping[str, object], text: str) -> None:
+        """Write to stderr: an event if events are asked for, else the text."""
+        if self.events is not None:
+            self.events.emit(event, **facts)
+        else:
+            output.write_error(text)
 
     @contextlib.contextmanager
     def database(self, path: Path) -> Iterator[DatabaseReport]:
@@ -138,7 +174,7 @@ class Report:
         except (KeyboardInterrupt, Stopped, GeneratorExit):
             raise
         except BaseException as problem:  # whatever a pack raises: it ends the work on this database only
-            report.document["error"] = self.failed(problem)
+            report.document["error"] = self.failed(problem, str(path))
             if getattr(problem, "code", "") == "foreign_tracking_table":
                 report.document["state"] = "foreign"
 

@@ -68,14 +68,15 @@ def typer_command(name: str, run: Callable[[Any], None], panel: str) -> Any:
 
 
 def _parameter(name: str, declared: Option) -> inspect.Parameter:
-    kind: Any = {
+    kinds: dict[str, Any] = {
         "bool": bool,
         "float": float,
         "int | None": int | None,
         "str": str,
         "str | None": str | None,
         "list[str] | None": list[str] | None,
-    }[declared.kind]
+    }
+    kind: Any = typing.Literal[declared.choices] if declared.choices else kinds[declared.kind]
     facts: dict[str, Any] = {"help": declared.help, "metavar": declared.metavar, "min": declared.minimum}
     info = typer.Option(*declared.flags, **facts) if declared.flags else typer.Argument(**facts)
     default = inspect.Parameter.empty if declared.required else declared.default

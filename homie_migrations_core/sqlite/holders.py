@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 
-from homie_migrations_core.progress import tell_phase
+from homie_migrations_core.progress import WAITING, tell_phase
 
 _log = logging.getLogger("homie_migrations")
 
@@ -71,4 +71,4 @@ def tell_waiting(path: str, *, readers: bool = False) -> None:
     found = [*who_holds(path), *(who_holds(path, reading=True) if readers else [])]
     holders = " and ".join(dict.fromkeys(found)) or "another process"
     _log.info("Waiting for %s, which %s %s.", holders, "uses" if readers else "writes to", path)
-    tell_phase(f"waiting for {holders}")
+    tell_phase(f"{WAITING} {holders}")

@@ -24,7 +24,7 @@ from homie_migrations_core.errors import (
     RehearsalFailed,
     SnapshotUnusable,
 )
-from homie_migrations_core.progress import tell_phase
+from homie_migrations_core.progress import RESTORING, tell_phase
 from homie_migrations_core.sqlite.copying import PAGES_A_STEP, find_damage, open_at_rest, side_by_side
 from homie_migrations_core.sqlite.database import SLICE, uri
 from homie_migrations_core.sqlite.file_system import file_identity, not_reachable
@@ -196,7 +196,7 @@ class Restorer:
             if secure is not None:  # the first pages hold the write lock, and nobody can see them yet
                 now, secure = secure, None
                 now()
-            tell_phase("restoring the snapshot", total - remaining, total)
+            tell_phase(RESTORING, total - remaining, total)
 
         self._version_before = live.execute("PRAGMA schema_version").fetchone()[0]
         # In WAL the last step commits, so that the first must not be the last.

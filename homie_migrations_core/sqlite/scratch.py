@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from homie_migrations_core.errors import RehearsalFailed
+from homie_migrations_core.progress import COPYING
 from homie_migrations_core.sqlite.copying import NoRoom, copy_database, find_damage, side_by_side
 from homie_migrations_core.sqlite.guarded_transaction import Refused
 from homie_migrations_core.sqlite.integrity import Problems, find_problems
@@ -43,7 +44,7 @@ def scratch_copy(path: str, *, lock_timeout: float, stop: StopRequest) -> Iterat
         def take(source: sqlite3.Connection) -> None:
             copy.unlink(missing_ok=True)
             copy.touch(0o600)
-            copy_database(source, copy, stop, "copying the database")
+            copy_database(source, copy, stop, COPYING)
 
         if os.path.exists(path):
             try:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from homie_migrations_core.errors import FolderUnusable, SnapshotFailed
 from homie_migrations_core.model import Record, Snapshot
+from homie_migrations_core.progress import SNAPSHOT
 from homie_migrations_core.sqlite.copying import NoRoom, copy_database, sync_and_check, sync_folder
 from homie_migrations_core.sqlite.database import SLICE, uri
 from homie_migrations_core.sqlite.snapshot_names import (
@@ -149,7 +150,7 @@ def _take(
         _discard_leftovers(path, storage, but=temporary)
         source = sqlite3.connect(uri(path, "mode=ro"), timeout=SLICE, uri=True, isolation_level=None)
         with contextlib.closing(source):
-            copy_database(source, temporary, stop, "taking a snapshot")
+            copy_database(source, temporary, stop, SNAPSHOT)
             sound = sync_and_check(source, temporary, stop)
         os.chmod(temporary, os.stat(path).st_mode & 0o7777)
         os.replace(temporary, final)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from cli import forking
 from cli.migration_folder import TWO, MigrationFolder
-from json_documents import read_document
+from json_documents import asks_for_events, read_document, read_events
 from typer.testing import CliRunner
 
 from homie_migrations_core.cli.app import app
@@ -27,18 +27,20 @@ COMMAND = [sys.executable, "-W", "error::ResourceWarning", "-m", "homie_migratio
 
 @dataclass(frozen=True)
 class CommandResult:
-    """How a command ended, and what it said; `json` is its document, if it was asked for one."""
+    """How a command ended, and what it said; `json` is its document and `events` are its lines, if it was asked for them."""
 
     code: int
     out: str
     err: str
     json: Any = None
+    events: Any = None
 
     @classmethod
     def by(cls, arguments: Sequence[object], code: int, out: str, err: str) -> CommandResult:
         """Hold what a command has said to its schema."""
-        asked = "--json" in arguments and not {"--help", "-h"} & set(arguments)
-        return cls(code, out, err, read_document(arguments, out) if asked else None)
+        document = "--json" in arguments and not {"--help", "-h"} & set(arguments)
+        events = read_events(err) if asks_for_events(arguments) else None
+        return cls(code, out, err, read_document(arguments, out) if document else None, events)
 
 
 def text(argument: object) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from homie_migrations_core.cli.documents import catalog
 from pages.reading import table
 from pages.schemas import COMMON, file_name, schemas
 
-BESIDE_THE_COMMANDS = (COMMON,)
+BESIDE_THE_COMMANDS = {COMMON, *catalog.LINES}
 
 
 def command_table() -> str:
@@ -33,11 +34,25 @@ def _added(schema: dict[str, Any], kind: str, where: str) -> list[tuple[str, str
 
 def object_tables() -> str:
     """Return a table of fields for each kind of object, under a heading of its own; two of them without what commands add."""
-    found = dict(item for each in schemas().values() for item in each["$defs"].items())
+    documents = [each for name, each in schemas().items() if name not in catalog.LINES]
+    found = dict(item for each in documents for item in each["$defs"].items())
     found |= schemas()[COMMON]["$defs"]
     return "\n\n".join(
         f"### {name}\n\n{definition['description']}\n\n{field_table(definition)}" for name, definition in sorted(found.items())
     )
+
+
+def line_tables(name: str, *, but: tuple[str, ...]) -> str:
+    """Return a table of fields for each kind of line, under a heading of its own; some are the same in every line."""
+    found = schemas()[name]
+    tables = []
+    for each in found["oneOf"]:
+        definition = found["$defs"][each["$ref"].rpartition("/")[2]]
+        fields = definition["properties"]
+        (heading,) = fields["event"]["enum"]
+        others = {**definition, "properties": {name: field for name, field in fields.items() if name not in but}}
+        tables.append(f"### {heading}\n\n{definition['description']}\n\n{field_table(others)}")
+    return "\n\n".join(tables)
 
 
 def field_table(definition: dict[str, Any]) -> str:

@@ -29,19 +29,24 @@ def file_name(name: str) -> str:
     return f"{name.replace(' ', '-')}.schema.json"
 
 
-def schema(name: str, title: str, kind: Any) -> dict[str, Any]:
-    """Return the schema of a type."""
-    found = msgspec.json.schema(kind)
-    definitions = found.pop("$defs")
-    for each in _typed_dicts(kind):
-        _complete(definitions[each.__name__], each)
+def schema(name: str, title: str, *kinds: Any) -> dict[str, Any]:
+    """Return the schema of a type, or of what is one of several types."""
+    found, definitions = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    for kind in kinds:
+        for each in _typed_dicts(kind):
+            _complete(definitions[each.__name__], each)
     return {
         "$schema": DIALECT,
         "$id": f"urn:homie-migrations:schema:{name.replace(' ', '-')}",
         "title": title,
-        **found,
+        **(found[0] if len(found) == 1 else {"oneOf": list(found)}),
         "$defs": dict(sorted(definitions.items())),
     }
+
+
+def line_schema(name: str, kinds: tuple[type, ...]) -> dict[str, Any]:
+    """Return the schema of each line of what is written as lines of JSON."""
+    return schema(name, f"A line of `{name}`", *kinds)
 
 
 def document_schema(command: str) -> dict[str, Any]:
@@ -56,6 +61,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     """Return every schema by name: the one of all documents, and the one of each command."""
     commands = catalog.DATABASE_FIELDS.keys() | catalog.DOCUMENT_FIELDS.keys()
     found = {COMMON: schema(COMMON, "What every command of `homie migrations` prints with `--json`", common.Document)}
+    found |= {name: line_schema(name, kinds) for name, kinds in catalog.LINES.items()}
     return found | {command: document_schema(command) for command in sorted(commands)}
 
 

@@ -10,13 +10,16 @@ from homie_migrations_core.cli.options import (
     OutputOptions,
     PackOptions,
     PlanOptions,
+    ProgressOptions,
     TransactionOptions,
 )
 from homie_migrations_core.cli.report import Report
 from homie_migrations_core.cli.targets import select
 
 
-class ApplyOptions(PlanOptions, TransactionOptions, DatabaseOptions, PackOptions, BackupOptions, LockOptions, OutputOptions):
+class ApplyOptions(
+    PlanOptions, TransactionOptions, DatabaseOptions, PackOptions, BackupOptions, LockOptions, ProgressOptions, OutputOptions
+):
     """The options of `apply`."""
 
 

@@ -8,7 +8,7 @@ from homie_migrations_core.authoring.check import Checked, check_pack
 from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.cli.changes import stoppable
 from homie_migrations_core.cli.documents import inspection
-from homie_migrations_core.cli.options import OutputOptions, PackOptions, argument, option
+from homie_migrations_core.cli.options import OutputOptions, PackOptions, ProgressOptions, argument, option
 from homie_migrations_core.cli.report import Report
 from homie_migrations_core.cli.targets import select_folder
 from homie_migrations_core.cli.wording import counted
@@ -20,7 +20,7 @@ from homie_migrations_core.packs.naming import split_ref
 from homie_migrations_core.packs.reading import UnusablePack, read_pack
 
 
-class CheckOptions(PackOptions, OutputOptions):
+class CheckOptions(PackOptions, ProgressOptions, OutputOptions):
     """The options of `check`."""
 
     packs: list[str] | None = argument("[PACK]...", help="The packs' names; without one, all of them.", required=False)
@@ -38,7 +38,8 @@ def check(options: CheckOptions) -> None:
             packs = [_folder_pack(options.folder, names)]
         else:
             packs = _installed_packs(collected, names, report, checked)
-        for pack in packs:
+        for number, pack in enumerate(packs):
+            report.phase("check", f"checking {pack.name}", number, len(packs))
             others = _required_packs(pack, collected) if options.folder is not None else _packs_beside(pack, collected)
             with stoppable(report) as stop:
                 found = check_pack(pack, others, stop=stop)

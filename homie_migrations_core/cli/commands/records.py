@@ -11,6 +11,7 @@ from homie_migrations_core.cli.options import (
     LockOptions,
     OutputOptions,
     PackArgument,
+    ProgressOptions,
     argument,
     option,
 )
@@ -24,7 +25,7 @@ from homie_migrations_core.packs.naming import split_ref
 from homie_migrations_core.runner import MigrationRunner
 
 
-class RecordOptions(DatabaseOptions, ConfirmationOptions, BackupOptions, LockOptions, OutputOptions):
+class RecordOptions(DatabaseOptions, ConfirmationOptions, BackupOptions, LockOptions, ProgressOptions, OutputOptions):
     """The options that both commands have."""
 
 

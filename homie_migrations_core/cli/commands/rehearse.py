@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 from homie_migrations_core.cli import output
 from homie_migrations_core.cli.changes import stoppable
 from homie_migrations_core.cli.documents import inspection
+from homie_migrations_core.cli.event_progress import run_progress
 from homie_migrations_core.cli.options import (
     DatabaseOptions,
     LockOptions,
     OutputOptions,
     PackOptions,
     PlanOptions,
+    ProgressOptions,
     TransactionOptions,
     option,
 )
-from homie_migrations_core.cli.progress import RunProgress
 from homie_migrations_core.cli.report import DatabaseReport, Report
 from homie_migrations_core.cli.targets import Selection, Target, select
 from homie_migrations_core.cli.wording import counted, losses_in_words, rows_in_words, seconds_in_words
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from homie_migrations_core.running.rehearsal import Rehearsal, RehearsedStep
 
 
-class RehearseCommandOptions(PlanOptions, TransactionOptions, DatabaseOptions, PackOptions, LockOptions, OutputOptions):
+class RehearseCommandOptions(
+    PlanOptions, TransactionOptions, DatabaseOptions, PackOptions, LockOptions, ProgressOptions, OutputOptions
+):
     """The options of `rehearse`."""
 
     sql: bool = option("--sql", help="Show each statement as it was executed.")
@@ -62,7 +65,7 @@ def report_rehearsals(
     """Rehearse on each database, and report what happened. After a signal no further database is begun."""
     for target in targets:
         with report.database(target.path) as database, stoppable(report) as stop:
-            progress = RunProgress(database, bar_only=True)
+            progress = run_progress(database, rehearsal=True)
             runner = target.runner(selection, lock_timeout=lock_timeout, should_stop=stop, observers=[progress])
             try:
                 with hearing_phases(progress.phase, progress.note):
@@ -90,7 +93,7 @@ def _report_rehearsal(report: DatabaseReport, found: Rehearsal, *, sql: bool) ->
     if found.error is not None:
         number, total = len(found.steps) + 1, len(found.plan.steps)
         report.write(f"  {number}. {found.error.ref}: would fail")
-        report.document["error"] = report.whole.would_fail(found.error)
+        report.document["error"] = report.whole.would_fail(found.error, str(report.path))
         if total > number:
             report.write(f"  {counted(total - number, 'step')} after it would not be reached")
     if found.steps or found.error is not None:

@@ -14,6 +14,7 @@ from homie_migrations_core.cli.options import (
     OutputOptions,
     PackArgument,
     PackOptions,
+    ProgressOptions,
     RehearseOptions,
     SnapshotOptions,
     option,
@@ -23,7 +24,7 @@ from homie_migrations_core.cli.targets import select
 from homie_migrations_core.errors import UsageProblem
 
 
-class RedoOptions(PackArgument, DatabaseOptions, ConfirmationOptions, BackupOptions, LockOptions, OutputOptions):
+class RedoOptions(PackArgument, DatabaseOptions, ConfirmationOptions, BackupOptions, LockOptions, ProgressOptions, OutputOptions):
     """The options of `redo`."""
 
 
@@ -34,7 +35,9 @@ class RollbackOptions(RehearseOptions, RedoOptions):
     to: int | None = option("--to", metavar="VERSION", minimum=0, help="Leave this version applied.")
 
 
-class ResetOptions(RehearseOptions, DatabaseOptions, PackOptions, ConfirmationOptions, SnapshotOptions, LockOptions, OutputOptions):
+class ResetOptions(
+    RehearseOptions, DatabaseOptions, PackOptions, ConfirmationOptions, SnapshotOptions, LockOptions, ProgressOptions, OutputOptions
+):
     """The options of `reset`."""
 
 

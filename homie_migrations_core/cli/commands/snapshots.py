@@ -16,6 +16,7 @@ from homie_migrations_core.cli.options import (
     LockOptions,
     OutputOptions,
     PackOptions,
+    ProgressOptions,
     argument,
 )
 from homie_migrations_core.cli.report import DatabaseReport, Report
@@ -33,11 +34,11 @@ class BackupsOptions(DatabaseOptions, PackOptions, BackupDirOptions, OutputOptio
     """The options of `backups`."""
 
 
-class BackupCommandOptions(DatabaseOptions, PackOptions, BackupDirOptions, LockOptions, OutputOptions):
+class BackupCommandOptions(DatabaseOptions, PackOptions, BackupDirOptions, LockOptions, ProgressOptions, OutputOptions):
     """The options of `backup`."""
 
 
-class RestoreOptions(DatabaseOptions, PackOptions, ConfirmationOptions, BackupOptions, LockOptions, OutputOptions):
+class RestoreOptions(DatabaseOptions, PackOptions, ConfirmationOptions, BackupOptions, LockOptions, ProgressOptions, OutputOptions):
     """The options of `restore`."""
 
     file: str = argument("FILE", help="A snapshot: its path, or its name in the folder of the snapshots.")

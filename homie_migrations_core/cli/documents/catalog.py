@@ -7,7 +7,7 @@ that a command prints to its schema.
 
 from __future__ import annotations
 
-from homie_migrations_core.cli.documents import changes, inspection, scaffolding, snapshots
+from homie_migrations_core.cli.documents import changes, events, inspection, scaffolding, snapshots
 
 # command → what it may add to each database
 DATABASE_FIELDS: dict[str, tuple[type, ...]] = {
@@ -34,3 +34,5 @@ DOCUMENT_FIELDS: dict[str, tuple[type, ...]] = {
     "new": (scaffolding.NewFields,),
     "new-pack": (scaffolding.NewPackFields,),
 }
+# what is written as lines of JSON → the kinds of its lines
+LINES: dict[str, tuple[type, ...]] = {"progress": events.EVENTS}

@@ -1,0 +1,361 @@
+"""
+`--progress json`: what a run does as lines of JSON on stderr, on which there is nothing else.
+
+The fixtures hold every line to its schema.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli.migration_folder import MigrationFolder
+from helpers import creates, python_migration, run_sql
+from json_documents import check, read_document, read_events
+from pages.generated import commands
+
+from homie_migrations_core.cli import event_progress
+from homie_migrations_core.cli.documents import events as documents
+from homie_migrations_core.cli.event_lines import EventLines
+from homie_migrations_core.progress import COPYING
+from homie_migrations_core.runner import MigrationRunner
+
+JSON = "--progress=json"
+LOUD = """
+print("by itself", file=sys.stderr)
+print("a line, and ", end="", file=sys.stderr)
+print("its end", file=sys.stderr)
+sys.stderr.buffer.write(b"bytes \\xff\\n")
+subprocess.run([sys.executable, "-c", "import os; os.write(2, b'by a child\\\\nwithout an end')"], check=True)
+warnings.warn("a warning", stacklevel=1)
+"""
+
+
+def names(events: Sequence[dict[str, Any]]) -> list[str]:
+    return [each["event"] for each in events]
+
+
+def only(events: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
+    (found,) = [each for each in events if each["event"] == name]
+    return found
+
+
+def test_a_run_is_told_from_its_plan_to_its_end(homie, tasks: MigrationFolder):
+    tasks.add({"003_three.py": python_migration(3, "list(track(range(3)))", head="from homie_migrations_core import track")})
+    said = homie("apply", *tasks.options, "--progress", "json")
+    assert said.code == 0
+    assert names(said.events) == [
+        "run_started",
+        *["step_started"] * 3,  # a new database is built in one transaction
+        "step_progress",
+        *["step_finished"] * 3,
+        "run_finished",
+    ]
+    steps = [{"ref": f"tasks:{name}", "direction": "apply"} for name in ("001_one", "002_two", "003_three")]
+    assert said.events[0]["steps"] == said.events[-1]["finished"] == steps
+    assert {(each["path"], each["rehearsal"]) for each in said.events} == {(str(tasks.database), False)}
+    assert [{key: each[key] for key in ("ref", "direction")} for each in said.events[1:4]] == steps
+    assert (said.events[4]["ref"], said.events[4]["done"], said.events[4]["total"]) == ("tasks:003_three", 3, 3)
+    times = [each["at"] for each in said.events]
+    assert times == sorted(times)
+    assert all(each.startswith("20") and each.endswith("Z") for each in times)
+
+
+def test_results_and_the_document_stay_on_stdout(homie, tasks: MigrationFolder):
+    said = homie("apply", *tasks.options, JSON, "--to", "tasks:1")
+    assert said.out.splitlines() == [f"{tasks.database} (from --database): a new database", "  applied tasks:001_one"]
+    said = homie("apply", *tasks.options, JSON, "--json", "--no-backup")
+    assert said.json["databases"][0]["applied"] == ["tasks:002_two"]
+    assert names(said.events) == ["run_started", "step_started", "step_finished", "run_finished"]
+    assert names(homie("apply", *tasks.options, JSON, "-q").events) == []
+
+
+def test_a_failure_is_told_with_its_code_and_the_message_of_the_document(homie, tasks: MigrationFolder):
+    homie("apply", *tasks.options)
+    tasks.add({"003_three.py": creates(3, "three"), "004_four.py": python_migration(4, "raise ValueError('no')")})
+    said = homie("apply", *tasks.options, "--no-backup", JSON, "--json")
+    assert said.code == 1
+    assert names(said.events) == [
+        "run_started",
+        *["step_started", "step_finished"],
+        *["step_started", "step_failed"],
+        "run_finished",
+        "error",
+    ]
+    assert said.events[5]["finished"] == [{"ref": "tasks:003_three", "direction": "apply"}]
+    failed, error = only(said.events, "step_failed"), said.events[-1]
+    assert (failed["ref"], failed["code"]) == ("tasks:004_four", "migration_failed")
+    assert (error["code"], error["message"], error["path"]) == (*said.json["error"].values(), str(tasks.database))
+    assert failed["message"] == error["message"]
+    assert "traceback" not in error
+
+
+def test_a_traceback_is_part_of_its_error(homie, tasks: MigrationFolder):
+    tasks.add({"003_three.py": python_migration(3, "raise ValueError('no')")})
+    said = homie("apply", *tasks.options, JSON, "-v")
+    assert "ValueError: no" in only(said.events, "error")["traceback"]
+
+
+def test_what_anybody_writes_to_stderr_becomes_a_message(homie_process, tasks: MigrationFolder):
+    tasks.add({"003_loud.py": python_migration(3, LOUD, head="import subprocess, sys, warnings")})
+    said = homie_process("apply", *tasks.options, JSON, "--json", env={**os.environ, "PYTHONWARNINGS": "default"})
+    assert (said.code, said.json["error"]) == (0, None)
+    messages = [each["text"] for each in said.events if each["event"] == "message"]
+    assert {"by itself", "a line, and its end", "bytes \\xff", "by a child", "without an end"} <= set(messages)
+    assert [each for each in messages if each.endswith("UserWarning: a warning")]
+    assert [each for each in names(said.events) if each != "message"][-1] == "run_finished"
+
+
+def test_what_a_migration_prints_to_stdout_is_a_message_beside_a_document(homie_process, tasks: MigrationFolder):
+    body = "print('by itself')\nsubprocess.run([sys.executable, '-c', 'print(\"by a child\")'], check=True)"
+    tasks.add({"003_loud.py": python_migration(3, body, head="import subprocess, sys")})
+    said = homie_process("apply", *tasks.options, JSON, "--json")
+    assert said.json["error"] is None
+    assert {each["text"] for each in said.events if each["event"] == "message"} == {"by itself", "by a child"}
+
+
+def test_a_child_that_goes_on_running_does_not_hold_up_the_end(started, tasks: MigrationFolder, tmp_path: Path):
+    body = f"open({str(tmp_path / 'child')!r}, 'w').write(str(subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL).pid))"
+    tasks.add({"003_leaves.py": python_migration(3, body, head="import subprocess\nsubprocess.Popen.__del__ = lambda self: None")})
+    process = started("apply", *tasks.options, JSON)
+    assert process.wait(timeout=20) == 0
+    os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
+    assert names(read_events(process.communicate()[1]))[-1] == "run_finished"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_ctrl_c_is_told_as_an_error(started, tasks: MigrationFolder, tmp_path: Path):
+    flag = tmp_path / "begun"
+    tasks.add({"003_long.py": python_migration(3, f"open({str(flag)!r}, 'w')\ntime.sleep(1000)", head="import time")})
+    process = started("apply", *tasks.options, JSON, "--json")
+    deadline = time.monotonic() + 30
+    while not flag.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert read_document(["apply"], out)["error"]["code"] == "run_stopped"
+    events = read_events(err)
+    assert names(events)[-3:] == ["step_failed", "run_finished", "error"]
+    assert [each["code"] for each in events if "code" in each] == ["run_stopped", "run_stopped"]
+
+
+def test_ctrl_c_outside_of_a_run_is_an_error_too(homie, tasks: MigrationFolder, monkeypatch):
+    def interrupted(self, *_: object, **__: object):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MigrationRunner, "apply", interrupted)
+    said = homie("apply", *tasks.options, JSON)
+    assert said.code == 130
+    assert (only(said.events, "error")["code"], only(said.events, "error")["message"]) == ("run_stopped", "Stopped.")
+
+
+# --- phases ------------------------------------------------------------------------------------------------
+
+
+def phases(events: Sequence[dict[str, Any]]) -> set[str]:
+    return {each["phase"] for each in events if each["event"] == "phase"}
+
+
+def test_who_is_waited_for_is_told(homie, tasks: MigrationFolder):
+    homie("apply", *tasks.options, "--to", "tasks:1")
+    other = sqlite3.connect(tasks.database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    said = homie("apply", *tasks.options, "--lock-timeout", "0.3", JSON)
+    other.close()
+    assert said.code == 1
+    wait = only(said.events, "phase")
+    assert (wait["phase"], wait["done"], wait["total"], wait["path"]) == ("wait", None, None, str(tasks.database))
+    assert wait["what"].startswith("waiting for ")
+    assert only(said.events, "error")["code"] == "lock_timeout"
+    assert "message" not in names(said.events)
+
+
+def test_copies_are_told_with_how_far_they_are(homie, tasks: MigrationFolder):
+    homie("apply", *tasks.options, "--to", "tasks:1")
+    run_sql(tasks.database, "INSERT INTO one VALUES (1, zeroblob(3000000))")
+    rehearsed = homie("rehearse", *tasks.options, JSON).events
+    applied = homie("apply", *tasks.options, JSON).events
+    snapshot = next((tasks.database.parent / "backups").iterdir())
+    restored = homie("restore", snapshot, "--yes", *tasks.options, JSON).events
+    assert phases(rehearsed) == {"copy"}
+    assert phases(applied) == {"snapshot"}
+    assert phases(restored) == {"snapshot", "restore"}
+    for events in (rehearsed, applied, restored):
+        last = [each for each in events if each["event"] == "phase"][-1]
+        assert last["done"] == last["total"] > 700
+
+
+def test_a_long_copy_is_told_a_few_times_a_second(tmp_path: Path, monkeypatch):
+    told: list[tuple[object, object]] = []
+
+    class Report:
+        path = tmp_path
+        whole = type("Whole", (), {"shows_bars": False})()
+
+    class Events:
+        def emit(self, event: str, **facts: object) -> None:
+            told.append((facts["phase"], facts["done"]))
+
+    now = iter(step / 20 for step in range(100))
+    monkeypatch.setattr(event_progress.time, "monotonic", lambda: next(now))
+    progress = event_progress.EventProgress(Report(), Events(), rehearsal=False)  # type: ignore[arg-type]
+    for done in range(1, 8):
+        progress.phase(COPYING, done, 7)
+    assert told == [("copy", done) for done in (1, 3, 5, 7)]
+
+
+def test_a_rehearsal_says_that_it_is_one(homie, tasks: MigrationFolder):
+    events = homie("rehearse", *tasks.options, JSON).events
+    assert {each["rehearsal"] for each in events} == {True}
+    assert {each["path"] for each in events} == {str(tasks.database)}
+    assert names(events)[-1] == "run_finished"
+    assert not tasks.database.exists()
+
+
+def test_what_would_fail_in_a_rehearsal_is_an_error(homie, tasks: MigrationFolder):
+    tasks.add({"003_three.py": python_migration(3, "raise ValueError('no')")})
+    said = homie("rehearse", *tasks.options, JSON, "--json")
+    error = only(said.events, "error")
+    assert error["message"].startswith("In a rehearsal: Applying tasks:003_three failed")
+    assert (error["code"], error["message"], error["path"]) == (*said.json["error"].values(), str(tasks.database))
+
+
+def test_a_check_tells_which_pack_it_is_at(homie, tasks: MigrationFolder):
+    said = homie("check", "--dir", tasks.folder, JSON)
+    phase = only(said.events, "phase")
+    assert (phase["phase"], phase["what"], phase["done"], phase["total"]) == ("check", "checking tasks", 0, 1)
+    assert phase["path"] is None
+
+
+# --- commands and refusals ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "direction"),
+    [
+        (("rollback", "tasks", "--yes"), ["rollback"]),
+        (("redo", "tasks", "--yes"), ["rollback", "apply"]),
+        (("reset", "--yes"), ["rollback", "rollback"]),
+        (("backup",), []),
+        (("repair", "tasks:2", "--remove", "--yes"), []),
+    ],
+    ids=lambda each: each[0] if isinstance(each, tuple) else "",
+)
+def test_every_changing_command_tells_its_events(homie, tasks: MigrationFolder, line: tuple[str, ...], direction: list[str]):
+    homie("apply", *tasks.options)
+    said = homie(*line, *tasks.options, JSON)
+    assert said.code == 0
+    assert [each["direction"] for each in said.events if each["event"] == "step_finished"] == direction
+    assert "message" not in names(said.events)
+
+
+def test_a_baseline_tells_its_snapshot(homie, tasks: MigrationFolder):
+    run_sql(tasks.database, "CREATE TABLE one (id INTEGER PRIMARY KEY, text TEXT)")
+    said = homie("baseline", "tasks", "1", *tasks.options, JSON)
+    assert said.code == 0
+    assert phases(said.events) == {"snapshot"}
+
+
+def test_the_commands_that_have_the_option():
+    having = {name for name, command in commands().items() if any("--progress" in each.opts for each in command.params)}
+    changing = {"apply", "rollback", "redo", "reset", "repair", "baseline", "backup", "restore"}
+    assert having >= changing | {"rehearse", "check"}
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (("rollback", "tasks"), "nobody_to_ask"),
+        (("apply", "--to", "x"), "unknown_target"),
+        (("apply", "--nonsense"), "usage"),
+        (("rollback",), "usage"),
+        (("rollback", "tasks", "--steps", "1", "--to", "1"), "usage"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, tuple) else each,
+)
+def test_a_refusal_is_one_line(homie, tasks: MigrationFolder, line: tuple[str, ...], code: str):
+    homie("apply", *tasks.options)
+    said = homie(*line, *tasks.options, "--json", "--progress", "json")
+    assert said.code == 2
+    (error,) = said.events
+    assert (error["event"], error["code"], error["message"]) == ("error", *said.json["error"].values())
+    assert error["code"] == code
+
+
+def test_a_command_that_is_not_known_is_refused_in_the_same_way(homie):
+    (error,) = homie("aply", "--progress", "json").events
+    assert (error["code"], error["path"]) == ("usage", None)
+
+
+def test_another_word_behind_the_option_is_refused(homie, tasks: MigrationFolder):
+    said = homie("apply", *tasks.options, "--progress", "xml")
+    assert said.code == 2
+    assert "'xml' is not one of 'auto', 'json', 'none'" in said.err
+    assert not tasks.database.exists()
+
+
+def test_broken_packs_and_those_left_out_are_told(homie, installed):
+    installed.pack("tasks", {"001_one.py": creates(1, "one")}, database="homie_all.db")
+    installed.pack("odd", {"1.py": ""}, database="homie_all.db")
+    installed.pack("late", {"001_x.py": creates(1, "x", requires=("odd:1",))}, database="homie_all.db")
+    said = homie("apply", JSON, "--json")
+    assert said.code == 1
+    broken = only(said.events, "broken")
+    assert {key: broken[key] for key in ("entry_point", "distribution", "reason")} in said.json["broken"]
+    assert only(said.events, "left_out")["pack"] == "late"
+    assert "message" not in names(said.events)
+
+
+def test_a_question_is_a_message(on_a_terminal, homie, tasks: MigrationFolder):
+    homie("apply", *tasks.options)
+    terminal = on_a_terminal("rollback", "tasks", *tasks.options, JSON, width=1000)
+    terminal.until("Go on? [y/N]")
+    terminal.type("n\n")
+    assert terminal.ended() == 1
+    events = [json.loads(line) for line in terminal.seen.splitlines() if line.startswith("{")]
+    assert names(events)[-2:] == ["message", "error"]
+    assert events[-2]["text"].endswith("Go on? [y/N]: ")
+    assert events[-1]["code"] == "confirmation_denied"
+
+
+# --- the other ways ----------------------------------------------------------------------------------------
+
+
+def test_auto_is_what_happens_without_the_option(homie, tasks: MigrationFolder):
+    homie("apply", *tasks.options)
+    tasks.add({"003_three.py": python_migration(3, "raise ValueError('no')")})
+    with_it, without_it = homie("apply", *tasks.options, "--progress", "auto"), homie("apply", *tasks.options)
+    assert (with_it.code, with_it.out, with_it.err) == (without_it.code, without_it.out, without_it.err)
+    assert with_it.events is None
+
+
+def test_none_shows_no_bar_on_a_terminal(on_a_terminal, tasks: MigrationFolder, tmp_path: Path):
+    (tmp_path / "sitecustomize.py").write_text("from homie_migrations_core.cli import progress\nprogress.SHOWN_AFTER = 0.01\n")
+    tasks.add({"003_long.py": python_migration(3, "time.sleep(0.5)", head="import time")})
+    terminal = on_a_terminal("apply", *tasks.options, "--progress", "none", PYTHONPATH=str(tmp_path))
+    assert terminal.ended() == 0
+    assert "since" not in terminal.seen
+    assert "applied tasks:003_long" in terminal.seen
+
+
+def test_a_closed_stderr_is_no_reason_to_stop(monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    with EventLines() as events:
+        events.emit("message", text="x")
+        events.message("y")
+
+
+def test_every_kind_of_event_has_its_own_name():
+    kinds = [each.__annotations__["event"].__forward_arg__ for each in documents.EVENTS]
+    assert len(kinds) == len(set(kinds))
+    with pytest.raises(AssertionError):
+        check("progress", {"event": "step_begun", "at": "2026-01-05T09:30:00.000Z"})
