@@ -1,7 +1,7 @@
 """
-Keep a forked child process of a migration from going on with its parent's run.
+Keep a forked child process of a migration or an observer from going on with its parent's run.
 
-A migration may call `os.fork`. If its child returns from the migration function, or raises, two processes would go on with
+Either may call `os.fork`. If the child returns from the function that was called, or raises, two processes would go on with
 the same run: both would commit, record and report it, over one SQLite connection, which SQLite forbids
 (https://sqlite.org/howtocorrupt.html, section 2.6). This is the one place where the library ends a process.
 """

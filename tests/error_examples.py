@@ -16,7 +16,7 @@ EXAMPLES = [
     errors.HomieMigrationsError("It is so."),
     errors.UsageProblem("It does not fit."),
     errors.UnknownPack("fiel", ["mail", "file"]),
-    errors.UnknownPack("fiel", [], where="there for this database"),
+    errors.UnknownPack("fiel", [], for_database=True),
     errors.UnknownTarget("a:9", "the pack a ends at 001_one", "Look again."),
     errors.PackNotChosen(DB, "no installed pack is for a file of that name", ["mail", "file"]),
     errors.PackNotChosen(DB, "nobody knows it", []),

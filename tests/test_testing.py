@@ -232,7 +232,7 @@ def test_by_name(migrated_database):
     assert tables(migrated_database("tags", others="installed")) == {"tags", "notes", "links"}
 
 def test_not_there(migrated_database):
-    with pytest.raises(HomieMigrationsError, match="there is no pack 'nodes'; the packs installed are .*notes"):
+    with pytest.raises(HomieMigrationsError, match="there is no pack 'nodes'; the installed packs are .*notes"):
         migrated_database("nodes")
     with pytest.raises(HomieMigrationsError, match="wrong.py is not a valid migration file name"):
         migrated_database("strange")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -73,28 +73,41 @@ class PackChoice:
         raise UnknownPack(pack, list(self._all()))
 
     def _required_by(self, pack: MigrationPack) -> list[MigrationPack]:
-        """Return the installed packs of the same database that it requires, and what those require."""
-        found: dict[str, MigrationPack] = {}
-        left = [pack]
-        while left:
-            each = left.pop()
-            for name in self._names_required_by(each):
-                other = self._all().get(name) if name != pack.name and name not in found else None
-                if other is not None and other.database == pack.database:
-                    found[name] = other
-                    left.append(other)
-        return list(found.values())
+        """Return the installed packs of the same database that it requires, directly or through others."""
+        same = {name: each for name, each in self._all().items() if each.database == pack.database}
+        return required_packs(pack, same, self._names_required_by)
 
     def _names_required_by(self, pack: MigrationPack) -> list[str]:
         key = pack, files_of(pack)
         if key not in self._required:
-            try:
-                migrations = read_pack(pack).migrations
-            except UnusablePack:  # the runner and `check` explain it better
-                migrations = ()
-            names = {parts[0] for each in migrations for ref in each.requires if (parts := split_ref(ref))}
-            self._required[key] = sorted(names - {pack.name})
+            self._required[key] = names_required_by(pack)
         return self._required[key]
+
+
+def names_required_by(pack: MigrationPack) -> list[str]:
+    """Return the names of the other packs that the migrations of a pack require."""
+    try:
+        migrations = read_pack(pack).migrations
+    except UnusablePack:  # the runner and `check` explain it better
+        return []
+    names = {parts[0] for each in migrations for ref in each.requires if (parts := split_ref(ref))}
+    return sorted(names - {pack.name})
+
+
+def required_packs(
+    pack: MigrationPack,
+    candidates: Mapping[str, MigrationPack],
+    names_of: Callable[[MigrationPack], list[str]] = names_required_by,
+) -> list[MigrationPack]:
+    """Return those of the candidates that a pack requires, directly or through others."""
+    found: dict[str, MigrationPack] = {}
+    left = [pack]
+    while left:
+        for name in names_of(left.pop()):
+            if name != pack.name and name not in found and name in candidates:
+                found[name] = candidates[name]
+                left.append(candidates[name])
+    return list(found.values())
 
 
 _SETTLED_NS = 50_000_000

@@ -23,7 +23,7 @@ from homie_migrations_core.model import Plan
 from homie_migrations_core.progress import hearing_phases
 from homie_migrations_core.runner import MigrationRunner
 from homie_migrations_core.sqlite.snapshot_storage import KEPT, SnapshotStorage
-from homie_migrations_core.stopping import Stopped
+from homie_migrations_core.stopping import Stopped, ends_the_run
 
 if TYPE_CHECKING:
     from homie_migrations_core.running.rehearsal import Rehearsal
@@ -140,8 +140,8 @@ class DatabaseChange:
                 completed = readable = True
             except (RunStopped, LockTimeout):
                 raise
-            except Exception:
-                readable = True
+            except BaseException as error:  # a plugin's own may be none of `Exception`
+                readable = not ends_the_run(error)
                 raise
             finally:
                 self._progress.close()
@@ -153,7 +153,7 @@ class DatabaseChange:
 
     def ask(self, action: str, explain: Callable[[], str]) -> None:
         """
-        Ask whether to go on, unless `--yes` was given. `explain` tells what to know before; it is called only if somebody reads it.
+        Ask whether to go on, unless `--yes` was given. `explain` returns what to know first, and is called only for a question.
 
         Raises:
             NobodyToAsk, ConfirmationDenied, RunStopped: Nobody agreed.
@@ -164,7 +164,7 @@ class DatabaseChange:
         require_terminal(question)
         self.report.announce()
         note = explain()
-        self._stop.raising = True  # a prompt waits for ever, and nothing is at work that a signal could tear
+        self._stop.raising = True  # a prompt has no time limit, and nothing is in progress that a signal could leave half done
         try:
             if self._stop.asked():  # it came before that
                 raise Stopped

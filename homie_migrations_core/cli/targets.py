@@ -51,9 +51,10 @@ class Target:
             DatabaseNotReachable: The path is a pipe or a device.
         """
         if not lock_timeout >= 0:  # not-a-number is not either
-            raise UsageProblem(f"Nothing was done: --lock-timeout {lock_timeout:g} is no time to wait. Give seconds, 0 or more.")
+            found = f"--lock-timeout {lock_timeout:g} is not a valid time"
+            raise UsageProblem("Nothing was done", found, "Give a number of seconds, 0 or more.")
         # Not with pathlib, which raises where a name is too long or a folder may not be entered.
-        # Opening a pipe would wait for ever.
+        # Opening a pipe would block.
         if os.path.exists(self.path) and not (os.path.isfile(self.path) or os.path.isdir(self.path)):
             raise DatabaseNotReachable(str(self.path), "it is a pipe or a device, not a file", "Name the database file.")
         return MigrationRunner(
@@ -126,17 +127,17 @@ def select_folder(folder: str, database: list[str] | None, names: Sequence[str],
         UsageProblem, FolderUnusable, PackInvalid: The folder can't be used like that.
     """
     if not folder:
-        raise UsageProblem("Nothing was done: --dir is empty. Name a folder of migrations.")
+        raise UsageProblem("Nothing was done", "--dir is empty", "Name a folder of migrations.")
     if not database and needs_database:
-        raise UsageProblem("Nothing was done: --dir says which migrations, not which database. Add --database PATH.")
+        raise UsageProblem("Nothing was done", "--dir names the migrations, but no database is named", "Add --database PATH.")
     if len(names) > 1:
-        raise UsageProblem("Nothing was done: a folder is one pack, and several names were given. Give one --pack.")
+        raise UsageProblem("Nothing was done", "a folder is one pack, and several names were given", "Give one --pack.")
     place = Path(os.path.abspath(folder))
     if not place.is_dir():
         raise FolderUnusable(str(place), "is not a folder" if place.exists() else "does not exist", "Name a folder of migrations.")
     name = names[0] if names else place.parent.name if place.name == "migrations" else place.name
     if not is_pack_name(name):
-        raise PackInvalid(f"the folder's name {name!r} can't be a pack's name", "Say its name with --pack.")
+        raise PackInvalid(f"the folder's name {name!r} can't be a pack's name", "Give the pack's name with --pack.")
     pack = MigrationPack(name, place)
     paths = _absolute(database or [pack.database])
     return Selection(tuple(Target(path, "--database", (), (pack,), make_parents=False) for path in paths), None, ())
@@ -179,7 +180,7 @@ def _select_installed(data_dir: str | None, names: tuple[str, ...], collected: C
 def _data_folder(data_dir: str | None) -> tuple[Path, str]:
     """Return the data folder, and where its path came from."""
     if data_dir == "":  # a shell variable that is not set: the current folder is hardly what was meant
-        raise UsageProblem("Nothing was done: --data-dir is empty. Name a folder, or leave the option out.")
+        raise UsageProblem("Nothing was done", "--data-dir is empty", "Name a folder, or leave the option out.")
     place = locations.data_dir(data_dir)
     if os.path.lexists(place) and not place.is_dir():
         raise FolderUnusable(str(place), "is not a folder", f"Name another one, with --data-dir or {locations.ENVIRONMENT}.")
@@ -191,5 +192,5 @@ def _data_folder(data_dir: str | None) -> tuple[Path, str]:
 def _absolute(database: list[str]) -> list[Path]:
     for path in database:
         if not path or "\0" in path:
-            raise UsageProblem(f"Nothing was done: --database {path!r} names no file. Give the path of a database file.")
+            raise UsageProblem("Nothing was done", f"--database {path!r} does not name a file", "Give the path of a database file.")
     return list(dict.fromkeys(Path(os.path.abspath(path)) for path in database))

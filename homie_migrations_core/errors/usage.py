@@ -22,9 +22,12 @@ class UnknownPack(UsageProblem):
 
     code = "unknown_pack"
 
-    def __init__(self, name: str, known: Iterable[str], *, where: str = "installed") -> None:
-        self.name, self.known = name, tuple(sorted(known))
-        have = f"the packs {where} are {', '.join(self.known)}" if self.known else f"no pack is {where}"
+    def __init__(self, name: str, known: Iterable[str], *, for_database: bool = False) -> None:
+        self.name, self.known, self.for_database = name, tuple(sorted(known)), for_database
+        if self.known:
+            have = f"the {'packs for this database' if for_database else 'installed packs'} are {', '.join(self.known)}"
+        else:
+            have = "there is no pack for this database" if for_database else "no pack is installed"
         super().__init__(
             "Nothing was done",
             f"there is no pack {name!r}; {have}",

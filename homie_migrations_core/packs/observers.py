@@ -1,7 +1,7 @@
 """
-Tell plugins and observers what a run does, through the hooks of `packs/hookspecs.py`.
+Call plugins and observers during a run, through the hooks of `packs/hookspecs.py`.
 
-When something is told is decided in `running/`.
+When which hook is called is decided in `running/`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pluggy
 
+from homie_migrations_core.forking import no_child_returns
 from homie_migrations_core.packs.discovery import new_manager, register
 from homie_migrations_core.stopping import ends_the_run
 
@@ -20,7 +21,7 @@ _log = logging.getLogger("homie_migrations")
 
 
 class Observers:
-    """Tell every plugin what a run does. One that raises is logged, and harms neither the run nor the others."""
+    """The observers of a run. One that raises an exception is logged, and affects neither the run nor the others."""
 
     def __init__(self, manager: pluggy.PluginManager | None, others: Iterable[object] = ()) -> None:
         self._managers = [manager] if manager else []
@@ -37,7 +38,8 @@ class Observers:
             for plugin in plugins:
                 caller = manager.subset_hook_caller(hook, [each for each in plugins if each is not plugin])
                 try:
-                    caller(**facts)
+                    with no_child_returns():
+                        caller(**facts)
                 except BaseException as error:
                     if ends_the_run(error):
                         raise

@@ -43,7 +43,7 @@ def choose(
         names = {each.pack.name for each in packs} | {each.pack for each in broken if each.pack}
         for name in only:
             if name not in names:
-                raise UnknownPack(name, names, where="there for this database")
+                raise UnknownPack(name, names, for_database=True)
         return packs, broken
     return _for_unnamed_file(path, collected, only)
 

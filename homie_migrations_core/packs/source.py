@@ -70,7 +70,7 @@ class PackSource:
             if name not in {pack.name for pack in packs}:
                 if unusable := [each for each in broken if each.pack == name]:
                     raise PackBroken(unusable, done="Nothing was done")
-                raise UnknownPack(name, [pack.name for pack in packs], where="there for this database")
+                raise UnknownPack(name, [pack.name for pack in packs], for_database=True)
         return packs, tuple(broken)
 
     def includes(self, pack: str | None) -> bool:

@@ -44,7 +44,7 @@ def find_pack(packs: Sequence[Pack], name: str) -> Pack:
     for pack in packs:
         if pack.name == name:
             return pack
-    raise UnknownPack(name, [pack.name for pack in packs], where="usable for this database")
+    raise UnknownPack(name, [pack.name for pack in packs], for_database=True)
 
 
 def find_target(packs: Sequence[Pack], ref: str) -> Migration:

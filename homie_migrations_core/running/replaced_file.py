@@ -15,4 +15,4 @@ def how_replaced(writer: Writer) -> str:
         missing = is_missing(writer.path)
     except DatabaseNotReachable as error:
         return f"it can't be seen whether it is still the file that was opened ({error.found})"
-    return "the file was removed" if missing else "another file has taken its place"
+    return "the file was removed" if missing else "another file took its place"

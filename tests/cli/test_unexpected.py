@@ -59,6 +59,14 @@ def test_with_verbose_it_comes_with_its_traceback(homie, options, monkeypatch, p
     assert f"Error: This should not have happened: {found}." in said.err
 
 
+@pytest.mark.parametrize("problem", [ZeroDivisionError("a bug"), Skipped("not today")], ids=["exception", "base exception"])
+def test_the_document_says_where_the_database_stands_after_it(homie, options, monkeypatch, problem):
+    monkeypatch.setattr(MigrationRunner, "apply", raising(problem))
+    said = homie("apply", *options, "--json", bug=True)
+    (database,) = said.json["databases"]
+    assert [each["state"] for each in database["packs"]] == ["pending"]
+
+
 def test_it_does_not_stop_the_work_on_another_database(homie, options, tmp_path: Path, monkeypatch):
     apply = MigrationRunner.apply
 

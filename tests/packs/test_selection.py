@@ -60,7 +60,7 @@ def test_status_of_a_chosen_pack_says_that_a_pack_it_requires_is_broken(three, d
 @pytest.mark.parametrize("name", ["nobody", "other"])
 def test_a_chosen_pack_that_is_not_there_for_this_database_is_unknown(three, database, name):
     for call in ("status", "plan", "apply"):
-        with pytest.raises(UnknownPack, match=f"there is no pack '{name}'; the packs there for this database are mail, news"):
+        with pytest.raises(UnknownPack, match=f"there is no pack '{name}'; the packs for this database are mail, news"):
             getattr(MigrationRunner(database, only=["mail", name]), call)()
     assert list(database.parent.iterdir()) == []
 

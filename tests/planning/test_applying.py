@@ -86,7 +86,7 @@ def test_only_takes_whole_packs_with_what_they_require():
     assert refs(plan_apply(DB, packs, [], only=["a"])) == ["b:001_m1", "a:001_m1", "a:002_m2"]
     assert refs(plan_apply(DB, packs, [], only=["b", "c"])) == ["b:001_m1", "b:002_m2", "c:001_m1"]
     for to in (None, "a:1"):
-        with pytest.raises(UnknownPack, match="there is no pack 'x'; the packs usable for this database are a, b, c"):
+        with pytest.raises(UnknownPack, match="there is no pack 'x'; the packs for this database are a, b, c"):
             plan_apply(DB, packs, [], only=["a", "x"], to=to)
 
 

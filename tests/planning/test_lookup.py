@@ -46,7 +46,7 @@ def test_an_unknown_target_is_refused_where_there_is_no_pack():
 
 def test_an_unknown_pack_is_refused_with_the_known_ones():
     assert find_pack(PACKS, "a") is PACKS[1]
-    with pytest.raises(UnknownPack, match="no pack 'x'; the packs usable for this database are a, b"):
+    with pytest.raises(UnknownPack, match="no pack 'x'; the packs for this database are a, b"):
         find_pack(PACKS, "x")
 
 

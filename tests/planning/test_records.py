@@ -47,7 +47,7 @@ def test_a_baseline_at_a_version_that_is_not_shipped_is_refused(version):
 
 
 def test_a_baseline_of_an_unknown_pack_is_refused():
-    with pytest.raises(UnknownPack, match="there is no pack 'x'; the packs usable for this database are a"):
+    with pytest.raises(UnknownPack, match="there is no pack 'x'; the packs for this database are a"):
         baseline([pack_of("a", 1)], [], 1, pack="x")
 
 

@@ -1,4 +1,4 @@
-"""A child process that a migration forks never goes on with its parent's run."""
+"""A child process that a migration or an observer forks never goes on with its parent's run."""
 
 from __future__ import annotations
 
@@ -128,6 +128,29 @@ def test_wherever_it_forks(path: Path, tmp_path: Path, where: str) -> None:
     assert len(MigrationRunner(path, [write_pack(tmp_path / "pack", "p", {"001_two.py": source})]).apply()) == 1
     assert tables(path) == {"t", "two"}
     assert recorded(path) == ["p:001_two"]
+
+
+class ForkingObserver(WritesDown):
+    """Forks in a hook, and lets the child come back."""
+
+    @hookimpl
+    def homie_step_started(self, step: object) -> None:
+        if os.fork() == 0:
+            if step.migration.version == 2:  # type: ignore[attr-defined]
+                raise ValueError("no")
+            return
+        os.wait()
+
+
+def test_a_child_of_an_observer_does_not_go_on_with_the_run(path: Path, tmp_path: Path) -> None:
+    observer = ForkingObserver(tmp_path / "heard")
+    here = os.getpid()
+    known = write_pack(tmp_path / "pack", "p", {"001_one.py": creates(1, "one"), "002_two.py": creates(2, "two")})
+    applied = MigrationRunner(path, [known], observers=[observer]).apply()
+    assert os.getpid() == here
+    assert [each.ref for each in applied] == recorded(path) == ["p:001_one", "p:002_two"]
+    assert observer.heard == ["finished:p:001_one", "finished:p:002_two", "run_finished"]
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
 
 
 USES = (

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows keeps files tha
 
 REMOVE = "os.unlink({path!r})"
 REPLACE = "shutil.copyfile({path!r}, {path!r} + '.new')\nos.replace({path!r} + '.new', {path!r})"
-CASES = {"removed": (REMOVE, "the file was removed"), "replaced": (REPLACE, "another file has taken its place")}
+CASES = {"removed": (REMOVE, "the file was removed"), "replaced": (REPLACE, "another file took its place")}
 
 
 @pytest.fixture(params=["delete", "wal"])

@@ -145,7 +145,7 @@ def test_a_file_that_is_no_use_is_refused_with_its_reason_and_left(homie, place:
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("a\0b.db", "names no file"), ("x" * 300 + ".db", "it can't be opened")],
+    [("a\0b.db", "does not name a file"), ("x" * 300 + ".db", "it can't be opened")],
     ids=["nul", "too long"],
 )
 def test_a_name_that_no_file_can_have_is_refused(homie, place: Place, command: str, name: str, words: str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from homie_migrations_core.authoring.check import Checked, check_pack
+from homie_migrations_core.authoring.pack_choice import required_packs
 from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.cli.changes import stoppable
 from homie_migrations_core.cli.documents import inspection
@@ -16,8 +17,6 @@ from homie_migrations_core.errors import NothingInstalled, UnknownPack
 from homie_migrations_core.model import Finding
 from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.discovery import Collected, collect
-from homie_migrations_core.packs.naming import split_ref
-from homie_migrations_core.packs.reading import UnusablePack, read_pack
 
 
 class CheckOptions(PackOptions, ProgressOptions, OutputOptions):
@@ -40,7 +39,10 @@ def check(options: CheckOptions) -> None:
             packs = _installed_packs(collected, names, report, checked)
         for number, pack in enumerate(packs):
             report.phase("check", f"checking {pack.name}", number, len(packs))
-            others = _required_packs(pack, collected) if options.folder is not None else _packs_beside(pack, collected)
+            if options.folder is not None:
+                others = required_packs(pack, {each.pack.name: each.pack for each in collected.packs})
+            else:
+                others = _packs_beside(pack, collected)
             with stoppable(report) as stop:
                 found = check_pack(pack, others, stop=stop)
             _report_checked(report, found, checked, verbose=options.verbose)
@@ -86,23 +88,6 @@ def _finding_about_files(name: str, broken: BrokenPack) -> Checked:
 def _packs_beside(pack: MigrationPack, collected: Collected) -> list[MigrationPack]:
     """Return the other installed packs of the same database."""
     return [each.pack for each in collected.packs if each.pack.name != pack.name and each.pack.database == pack.database]
-
-
-def _required_packs(pack: MigrationPack, collected: Collected) -> list[MigrationPack]:
-    """Return the installed packs that a folder's migrations require, directly or through others."""
-    installed = {each.pack.name: each.pack for each in collected.packs if each.pack.name != pack.name}
-    needed: dict[str, MigrationPack] = {}
-    left = [pack]
-    while left:
-        try:
-            migrations = read_pack(left.pop()).migrations
-        except UnusablePack:
-            continue
-        names = {parts[0] for migration in migrations for ref in migration.requires if (parts := split_ref(ref))}
-        for name in sorted(names & installed.keys() - needed.keys()):
-            needed[name] = installed[name]
-            left.append(installed[name])
-    return list(needed.values())
 
 
 def _report_checked(report: Report, found: Checked, checked: list[Checked], *, verbose: bool = False) -> None:

@@ -98,7 +98,7 @@ def _select_for_repair(options: RepairOptions) -> Selection:
     installed = selection.collected is not None and pack_name in {each.pack.name for each in selection.collected.packs}
     if not installed and len(selection.targets) > 1:
         raise UsageProblem(
-            f"Nothing was repaired: the pack {pack_name} is not installed, so its database must be named with --database PATH."
+            "Nothing was repaired", f"the pack {pack_name} is not installed", "Name its database with --database PATH."
         )
     return selection
 

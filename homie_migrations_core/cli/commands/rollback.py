@@ -52,7 +52,7 @@ def rollback(options: RollbackOptions) -> None:
 
     with Report(options) as report:
         if steps is not None and to is not None:
-            raise UsageProblem("Nothing was rolled back: --steps and --to were both given. Give one of them.")
+            raise UsageProblem("Nothing was rolled back", "--steps and --to were both given", "Give one of them.")
         selection = select(options, [pack], changing=True)
         if options.rehearse:
             report_rehearsals(

@@ -91,7 +91,7 @@ def restore(options: RestoreOptions) -> None:
 def _target_and_snapshot(file: str, selection: Selection, storage: SnapshotStorage) -> tuple[Target, Path]:
     """Return the database that a snapshot is for, and the path of the snapshot."""
     if not file or "\0" in file:
-        raise UsageProblem("Nothing was restored: no file was named. Give the path of a snapshot.")
+        raise UsageProblem("Nothing was restored", "no file was named", "Give the path of a snapshot.")
     given = _snapshot_path(file, selection.targets, storage)
     if len(selection.targets) == 1:
         return selection.targets[0], given
@@ -100,9 +100,8 @@ def _target_and_snapshot(file: str, selection: Selection, storage: SnapshotStora
         each for each in beside or selection.targets if is_snapshot_of(os.path.basename(os.path.realpath(each.path)), given.name)
     ]
     if len(candidates) != 1:
-        raise UsageProblem(
-            f"Nothing was restored: it is not clear which database {given.name} is for. Name it with --database PATH."
-        )
+        found = f"it is not clear which database {given.name} is for"
+        raise UsageProblem("Nothing was restored", found, "Name it with --database PATH.")
     return candidates[0], given
 
 

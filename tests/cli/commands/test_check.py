@@ -154,7 +154,7 @@ def test_an_unknown_pack_is_a_usage_error(homie, installed):
     installed.pack("p", {"001_a.py": creates(1, "a")})
     said = homie("check", "nope")
     assert said.code == 2
-    assert "there is no pack 'nope'; the packs installed are file_organizer, p" in said.err
+    assert "there is no pack 'nope'; the installed packs are file_organizer, p" in said.err
     assert homie("check", "nope", "--json").json["error"]["code"] == "unknown_pack"
 
 
