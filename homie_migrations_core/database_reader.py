@@ -328,7 +328,8 @@ class DatabaseReader:
 def log_problems(view: DatabaseView, plan: Plan) -> None:
     """Log what is edited, and which packs are left out."""
     for ref in plan.edited:
-        _log.warning("%s was edited after it was applied to %s; the version that was applied stays in effect.", ref, view.path)
+        sentence = "%s was edited after it was applied to %s; the version that was applied stays in effect."
+        _log.warning(sentence, ref, view.path, extra={"database": view.path, "ref": ref})
     unusable: list[BrokenPack | LeftOut] = [*view.broken, *plan.left_out]
     for each in unusable:
-        _log.error("The pack %s was left out: %s", each.label, each.reason, extra={"unusable": each})
+        _log.error("The pack %s was left out: %s", each.label, each.reason, extra={"database": view.path, "unusable": each})

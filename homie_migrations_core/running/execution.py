@@ -97,7 +97,7 @@ class Execution:
                 that were committed before it in `applied`, where the error has that.
             DatabaseReplaced: The file is not the one that was opened any more.
         """
-        self._checks = CommitChecks(self.path, self._failures, self.watcher or LoggedWarnings())
+        self._checks = CommitChecks(self.path, self._failures, self.watcher or LoggedWarnings(self.path))
         self._steps = StepRunner(
             self.packages,
             self.pack_versions,
@@ -206,7 +206,8 @@ class Execution:
             self._committed.append(step)
             self.observers.tell("homie_step_finished", run=self._run, step=step)
             if not self.scratch:
-                _log.info("%s %s in %s", "Applied" if step.direction == "apply" else "Rolled back", step.ref, self.path)
+                sentence = "Applied %s in %s" if step.direction == "apply" else "Rolled back %s in %s"
+                _log.info(sentence, step.ref, self.path, extra={"database": self.path, "ref": step.ref})
         self._known = tracking.Tracking("current", tuple(records.values()), holds_tables=True)
         self._current = None
 
@@ -235,7 +236,7 @@ class Execution:
             if not_undone is None:
                 raise
             if not isinstance(error, Stopped) and ends_the_run(error):
-                _log.error("%s", not_undone)
+                _log.error("%s", not_undone, extra={"database": self.path, "ref": step.ref})
                 raise
             raise not_undone from error
 

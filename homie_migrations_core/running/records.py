@@ -135,11 +135,11 @@ def _write(
         tracking.make_current(connection, known.shape, changes.owner)
     for migration in changes.record:
         tracking.record_applied(connection, migration, pack_versions.get(migration.pack))
-        _log.info("Recorded %s in %s without running it", migration.ref, path)
+        _log.info("Recorded %s in %s without running it", migration.ref, path, extra={"database": path, "ref": migration.ref})
     for change, records in ((tracking.accept, changes.accept), (tracking.remove, changes.remove)):
         for record in records:
             change(connection, record)
-            _log.info("Repaired the record of %s in %s", record.ref, path)
+            _log.info("Repaired the record of %s in %s", record.ref, path, extra={"database": path, "ref": record.ref})
     _require_written(connection, path, changes)
 
 

@@ -58,7 +58,7 @@ def restore(
         if isinstance(error, Stopped):
             raise RunStopped(file.path) from error
         raise
-    _log.info("Restored %s from %s", file.path, snapshot)
+    _log.info("Restored %s from %s", file.path, snapshot, extra={"database": file.path, "snapshot": str(snapshot)})
     keeper.prune(but=Path(snapshot))
     return keeper.snapshot
 

@@ -35,15 +35,18 @@ class Watcher(Warnings, Protocol):
 
 
 class LoggedWarnings:
-    """Writes the warnings of a run to the log."""
+    """Writes the warnings of a run on the database at `path` to the log."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
 
     def warned(self, sentence: str) -> None:
         """Log it."""
-        _log.warning("%s", sentence)
+        _log.warning("%s", sentence, extra={"database": self._path})
 
     def accepted(self, step: Step, code: str, sentence: str, reason: str) -> None:
         """Log it with its reason."""
-        _log.warning("%s", accepted_in_words(step, code, sentence, reason))
+        _log.warning("%s", accepted_in_words(step, code, sentence, reason), extra={"database": self._path, "ref": step.ref})
 
 
 def accepted_in_words(step: Step, code: str, sentence: str, reason: str) -> str:

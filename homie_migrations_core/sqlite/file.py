@@ -73,7 +73,7 @@ class DatabaseFile:
             self.locked()
         ):  # opening it for change rolls the interrupted one back (https://sqlite.org/atomiccommit.html, section 4)
             pass
-        _log.warning("%s: a run that was interrupted has been rolled back.", self.path)
+        _log.warning("%s: a run that was interrupted has been rolled back.", self.path, extra={"database": self.path})
         return self.read_tracking(makes_parents=makes_parents)
 
     def read_tracking_and_schema(self, *, makes_parents: bool = False) -> tuple[Tracking, Schema]:

@@ -70,5 +70,6 @@ def tell_waiting(path: str, *, readers: bool = False) -> None:
     """Log and report as a phase that this run waits for another process, and for which, as far as the system tells."""
     found = [*who_holds(path), *(who_holds(path, reading=True) if readers else [])]
     holders = " and ".join(dict.fromkeys(found)) or "another process"
-    _log.info("Waiting for %s, which %s %s.", holders, "uses" if readers else "writes to", path)
+    sentence = "Waiting for %s, which uses %s." if readers else "Waiting for %s, which writes to %s."
+    _log.info(sentence, holders, path, extra={"database": path})
     tell_phase(f"{WAITING} {holders}")

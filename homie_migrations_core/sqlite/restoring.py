@@ -110,7 +110,9 @@ class Restorer:
             live.close()
             if not self._took_effect(error):
                 raise self._error_for(error) from error
-            _log.warning("%s was restored, and SQLite reported an error after that: %s", self._path, error)
+            _log.warning(
+                "%s was restored, and SQLite reported an error after that: %s", self._path, error, extra={"database": self._path}
+            )
         finally:
             live.close()
         if file_identity(self._path) != file:

@@ -85,7 +85,7 @@ class Keeper:
             sync_folder(final.parent)
         except OSError as error:
             raise SnapshotFailed(self._path, str(error), folder=self._storage.backup_dir) from error
-        _log.info("Snapshot before the first change: %s", final)
+        _log.info("Snapshot before the first change: %s", final, extra={"database": self._path, "snapshot": str(final)})
 
     def drop(self) -> None:
         """Remove the snapshot, because nothing was committed, and its folder if that is empty now."""
@@ -110,7 +110,7 @@ class Keeper:
             if not self._storage.keep:
                 self.drop()
         except OSError as error:  # the run itself has succeeded
-            _log.warning("Old snapshots of %s could not be removed: %s", self._path, error)
+            _log.warning("Old snapshots of %s could not be removed: %s", self._path, error, extra={"database": self._path})
 
     def _files_of(self, ending: str) -> list[Path]:
         return _files_of(self._path, ending, self._storage)
@@ -164,7 +164,8 @@ def _take(
         _discard_with_folder(temporary)
         raise
     if not sound:
-        _log.warning("SQLite finds %s damaged. The snapshot is a copy of it as it is: %s", path, final)
+        sentence = "SQLite finds %s damaged. The snapshot is a copy of it as it is: %s"
+        _log.warning(sentence, path, final, extra={"database": path, "snapshot": str(final)})
     return final, sound
 
 
