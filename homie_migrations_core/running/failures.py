@@ -56,6 +56,8 @@ class StepFailures:
         advice = None
         if _waited_for_own_lock(error):
             advice = "A second connection to the same file waits for the migration's own lock: use the `conn` that it is given."
+        elif getattr(error, "sqlite_errorname", "") == "SQLITE_IOERR_GETTEMPPATH":  # its text is only "disk I/O error"
+            advice = "SQLite found no writable folder for temporary files: name one in the environment variable SQLITE_TMPDIR."
         return self.failed(step, found + place, advice or self._advice_for(found), line=line)
 
     def _advice_for(self, found: str) -> str:

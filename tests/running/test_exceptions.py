@@ -114,3 +114,11 @@ def test_a_failed_migration_names_the_authors_file_and_line(tmp_path: Path, file
     assert failed.value.direction == direction
     assert failed.value.file == str(tmp_path / "pack" / place[0])
     assert failed.value.line == place[1]
+
+
+def test_a_missing_folder_for_temporary_files_is_told_as_such(make, database):
+    """SQLite only says "disk I/O error", which sends people to look at a disk that is in order."""
+    head = "class NoFolder(sqlite3.OperationalError):\n    sqlite_errorname = 'SQLITE_IOERR_GETTEMPPATH'"
+    pack = make("a", m001_sorts=python_migration(1, "raise NoFolder('disk I/O error')", head=head))
+    with pytest.raises(MigrationFailed, match=r"disk I/O error.*environment variable SQLITE_TMPDIR"):
+        MigrationRunner(database, [pack]).apply()
