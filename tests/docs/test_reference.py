@@ -6,7 +6,8 @@ import inspect
 
 import pytest
 from pages import schemas
-from pages.generated import commands, error_classes, generated, hooks, marked
+from pages.error_reference import error_classes
+from pages.generated import commands, generated, hooks, marked
 from pages.reading import ROOT, text_of
 
 from homie_migrations_core.cli import app

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import typing
 
 import pytest
 from helpers import (
     python_migration,
     run_sql,
 )
-from inspection.workspace import BY, Workspace
+from inspection.workspace import BY, DOCUMENTED, Workspace
 
 import homie_migrations_core
+from homie_migrations_core.sqlite.schema_comparison import Change, Kind
 
 # --- drift ------------------------------------------------------------------------------------------------------------
 
@@ -294,3 +296,8 @@ def test_a_migration_applied_while_validate_reads_is_no_drift(workspace: Workspa
 
     monkeypatch.setattr(homie_migrations_core.sqlite.file, "read", between)
     assert workspace.runner().validate() == []
+
+
+def test_the_reference_names_no_drift_that_cannot_be():
+    possible = {f"drift_{kind}_{change}" for kind in typing.get_args(Kind) for change in typing.get_args(Change)}
+    assert {code for code in DOCUMENTED if code.startswith("drift_")} <= {*possible, "drift_column_renamed"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -12,6 +13,10 @@ from helpers import fingerprint, run_sql, write_pack
 
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.model import Finding
+
+PAGE = (Path(__file__).parents[2] / "docs/reference/validate-findings.md").read_text(encoding="utf-8")
+DOCUMENTED = {code for row in re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE) for code in re.findall(r"`(\w+)`", row)}
+"""The codes that the reference names."""
 
 
 class Workspace:
@@ -48,6 +53,7 @@ class Workspace:
             assert "\n" not in each.message + each.advice, "one sentence is one line"
             assert each.advice.endswith(".")
             assert not each.message.endswith((".", " ")), "the sentence is cut off"
+            assert each.code in DOCUMENTED, "docs/reference/validate-findings.md names every code"
         return findings
 
     def codes(self, *packs: str) -> list[str]:

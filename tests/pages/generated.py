@@ -8,11 +8,11 @@ from typing import Any
 
 import typer
 
-from homie_migrations_core import errors
 from homie_migrations_core.cli import app
 from homie_migrations_core.packs import hookspecs
 from homie_migrations_core.sqlite import tracking
 from pages import json_tables, schemas
+from pages.error_reference import error_sections, error_table
 from pages.reading import ROOT, table, text_of
 
 
@@ -53,22 +53,6 @@ def hooks() -> dict[str, Any]:
     return {name: hook for name, hook in vars(hookspecs).items() if name.startswith(hookspecs.PREFIX)}
 
 
-def error_classes() -> list[type[errors.HomieMigrationsError]]:
-    """Return the classes of errors by kind, in the order of their files."""
-    kinds = ("base", "usage", "refusals", "failures")
-    found = [getattr(errors, name) for name in errors.__all__]
-    return sorted(found, key=lambda each: (kinds.index(each.__module__.rpartition(".")[2]), inspect.getsourcelines(each)[1]))
-
-
-def error_table() -> str:
-    """Return the table of errors with the first sentence of each class's docstring."""
-    rows = []
-    for each in error_classes():
-        sentence = " ".join(str(inspect.getdoc(each)).split("\n\n")[0].split())
-        rows.append((f"`{each.code}`", str(each.exit_code), f"`{each.__name__}`", sentence))
-    return table("code|exit code|class|what it means", rows)
-
-
 def example_files() -> dict[str, str]:
     """Return the files of the example pack that its page shows, by their names."""
     example = ROOT / "examples" / "file_tags"
@@ -81,6 +65,7 @@ def generated() -> dict[tuple[str, str], str]:
     """Return what belongs between `<!-- generated: NAME -->` and `<!-- end -->`, by page and name."""
     found = {("docs/reference/command-line.md", name): described(command) for name, command in commands().items()}
     found["docs/reference/errors.md", "errors"] = error_table()
+    found["docs/reference/errors.md", "each error"] = error_sections()
     found["docs/reference/json.md", "commands"] = json_tables.command_table()
     found["docs/reference/json.md", "objects"] = json_tables.object_tables()
     found["docs/reference/json.md", "events"] = json_tables.line_tables("progress", but=("event", "at"))
