@@ -5,10 +5,10 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 export HOMIE_DATA_DIR ?= $(CURDIR)/.homie-data
 
-.PHONY: help run test test-all lint types docs bench clean
+.PHONY: help run test test-all lint types docs docs-update bench clean
 
 help:               ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/run      ## migrate an example database in ./.homie-data and show its status
 	$(BIN)/homie migrations apply
@@ -31,14 +31,18 @@ types: .venv/test   ## check types
 	$(BIN)/mypy
 	$(BIN)/mypy examples/file_tags
 
-docs: .venv/test    ## write help texts, tables and the outputs of commands into the documentation
+docs: .venv/docs    ## build the documentation as a site, in ./site
+	$(BIN)/sphinx-build --builder html --fresh-env --fail-on-warning --keep-going --quiet docs site
+	@echo "The site is in site/index.html"
+
+docs-update: .venv/test ## write help texts, tables, outputs of commands and pictures of them into the documentation
 	PYTHONPATH=tests $(BIN)/python -m pages
 
 bench: .venv/test   ## measure what it costs, as ratios
 	$(BIN)/python -m benchmarks
 
-clean:              ## remove .venv and the example database
-	rm -rf .venv .homie-data
+clean:              ## remove .venv, the example database and the site
+	rm -rf .venv .homie-data site
 
 .venv/run: pyproject.toml plugins/file_organizer_migrations/pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -47,4 +51,8 @@ clean:              ## remove .venv and the example database
 
 .venv/test: .venv/run
 	$(INSTALL) -e ".[test]" -e plugins/file_organizer_migrations
+	touch $@
+
+.venv/docs: .venv/run
+	$(INSTALL) -e ".[docs]" -e plugins/file_organizer_migrations
 	touch $@

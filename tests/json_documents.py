@@ -65,7 +65,7 @@ def _known_commands() -> frozenset[str]:
 def validator(name: str) -> jsonschema.Draft202012Validator:
     """Return what checks documents against the published schema of this name, strictly."""
     path = ROOT / FOLDER / file_name(name)
-    assert path.exists(), f"`{name}` has no schema: give it an entry in cli/documents/catalog.py, then run `make docs`"
+    assert path.exists(), f"`{name}` has no schema: give it an entry in cli/documents/catalog.py, then run `make docs-update`"
     return jsonschema.Draft202012Validator(_strict(json.loads(path.read_text(encoding="utf-8"))))
 
 

@@ -26,7 +26,7 @@ def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path, preloa
     done = run_page(text, tmp_path, preloaded_python)
     following = [command for command, _ in shown[1:]] + [""]
     for (command, expected), (code, output), then in zip(shown, done, following, strict=True):
-        assert as_on_a_page(output) == as_on_a_page(expected), f"after: {command}\n(`make docs` writes the page again)"
+        assert as_on_a_page(output) == as_on_a_page(expected), f"after: {command}\n(`make docs-update` writes the page again)"
         if re.fullmatch(r"homie migrations [^|<>&;]*--json[^|<>&;]*", command):
             read_document(shlex.split(command)[2:], output[output.index("{\n") :])  # behind what it printed on stderr
         assert code == 0 or then == "echo $?", f"{command} ended with {code}, and the page does not say so:\n{output}"

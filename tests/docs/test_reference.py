@@ -15,13 +15,13 @@ from homie_migrations_core.cli import app
 
 @pytest.mark.parametrize(("page", "name"), generated(), ids=str)
 def test_a_generated_part_is_what_the_program_says(page: str, name: str):
-    assert marked(name, text_of(page))[0].strip() == generated()[page, name], "`make docs` writes it again"
+    assert marked(name, text_of(page))[0].strip() == generated()[page, name], "`make docs-update` writes it again"
 
 
 @pytest.mark.parametrize("path", schemas.files())
 def test_a_published_schema_is_what_the_types_of_the_documents_state(path: str):
-    assert (ROOT / path).exists(), "`make docs` writes it"
-    assert text_of(path) == schemas.files()[path], "`make docs` writes it again"
+    assert (ROOT / path).exists(), "`make docs-update` writes it"
+    assert text_of(path) == schemas.files()[path], "`make docs-update` writes it again"
 
 
 def test_no_schema_is_published_that_nothing_states():

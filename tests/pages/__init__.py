@@ -2,5 +2,5 @@
 The documentation pages as tests see them.
 
 `reading` finds what is on a page, `running` types its commands, `generated` writes what the program knows better.
-`python -m pages` in `tests/` (`make docs`) writes generated parts and outputs into the pages.
+`python -m pages` in `tests/` (`make docs-update`) writes generated parts and outputs into the pages.
 """

@@ -8,7 +8,10 @@ from typing import Any
 
 import typer
 
+import file_organizer_migrations
+from homie_migrations_core import MigrationRunner, errors
 from homie_migrations_core.cli import app
+from homie_migrations_core.inspection.diagram import diagram
 from homie_migrations_core.packs import hookspecs
 from homie_migrations_core.sqlite import tracking
 from pages import json_tables, schemas
@@ -61,11 +64,25 @@ def example_files() -> dict[str, str]:
     return {each.name: f"```{kinds[each.suffix]}\n{each.read_text(encoding='utf-8')}```" for each in files if each.suffix in kinds}
 
 
+def schema_diagram() -> str:
+    """Return the diagram of the file organizer's tables."""
+    schema = MigrationRunner(":unused:", [file_organizer_migrations.pack]).schema()
+    return f"```mermaid\n{diagram(schema)}\n```"
+
+
+def error_names() -> str:
+    """Return the block from which the site makes the reference of the errors; the root is documented beside the package's names."""
+    names = [name for name in errors.__all__ if name != errors.HomieMigrationsError.__name__]
+    return "\n".join([f"```{{api}} {errors.__name__}", *names, "```"])
+
+
 def generated() -> dict[tuple[str, str], str]:
     """Return what belongs between `<!-- generated: NAME -->` and `<!-- end -->`, by page and name."""
     found = {("docs/reference/command-line.md", name): described(command) for name, command in commands().items()}
+    found["docs/reference/command-line.md", "diagram"] = schema_diagram()
     found["docs/reference/errors.md", "errors"] = error_table()
     found["docs/reference/errors.md", "each error"] = error_sections()
+    found["docs/reference/python.md", "errors"] = error_names()
     found["docs/reference/json.md", "commands"] = json_tables.command_table()
     found["docs/reference/json.md", "objects"] = json_tables.object_tables()
     found["docs/reference/json.md", "events"] = json_tables.line_tables("progress", but=("event", "at"))
