@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from homie_migrations_core.model import Snapshot as Snapshot
     from homie_migrations_core.model import Step as Step
     from homie_migrations_core.packs.definition import MigrationPack as MigrationPack
-    from homie_migrations_core.packs.discovery import Collected as Collected
-    from homie_migrations_core.packs.discovery import RegisteredPack as RegisteredPack
     from homie_migrations_core.packs.discovery import collect as collect
     from homie_migrations_core.packs.hookspecs import hookimpl as hookimpl
     from homie_migrations_core.packs.locations import data_dir as data_dir
     from homie_migrations_core.packs.locations import database_file as database_file
+    from homie_migrations_core.packs.registered import Collected as Collected
+    from homie_migrations_core.packs.registered import RegisteredPack as RegisteredPack
     from homie_migrations_core.progress import track as track
     from homie_migrations_core.runner import MigrationRunner as MigrationRunner
     from homie_migrations_core.running.rehearsal import Rehearsal as Rehearsal
@@ -48,7 +48,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "BrokenPack": "broken",
-    "Collected": "packs.discovery",
+    "Collected": "packs.registered",
     "DatabaseStatus": "model",
     "Finding": "model",
     "HomieMigrationsError": "errors",
@@ -61,7 +61,7 @@ _HOMES = {
     "Plan": "model",
     "Record": "model",
     "Rehearsal": "running.rehearsal",
-    "RegisteredPack": "packs.discovery",
+    "RegisteredPack": "packs.registered",
     "Repair": "model",
     "Restored": "model",
     "Run": "model",

@@ -28,7 +28,7 @@ from homie_migrations_core.errors import (
 from homie_migrations_core.packs.selection import report_unknown
 from homie_migrations_core.packs.source import PackSource
 from homie_migrations_core.planning.applying import plan_apply
-from homie_migrations_core.running.up_to_date import are_packs_up_to_date
+from homie_migrations_core.running.up_to_date import are_up_to_date
 from homie_migrations_core.sqlite.file import EMPTY, DatabaseFile
 from homie_migrations_core.stopping import StopRequest
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         State,
     )
     from homie_migrations_core.packs.definition import MigrationPack
-    from homie_migrations_core.packs.discovery import Collected
+    from homie_migrations_core.packs.registered import Collected
     from homie_migrations_core.sqlite.schema_objects import Schema
     from homie_migrations_core.sqlite.tracking import Tracking
 
@@ -274,7 +274,9 @@ class DatabaseReader:
 
     def _is_up_to_date(self) -> bool:
         """Tell whether there is nothing to do for sure. It reads little, waits for nothing and explains nothing."""
-        return are_packs_up_to_date(str(self.path), *self._source.choose())
+        chosen, broken = self._source.choose()
+        folders = [each.folder for each in chosen if each.folder]
+        return not broken and are_up_to_date(str(self.path), [each.pack for each in chosen], folders)
 
     def _report_unknown(self) -> None:
         """Log the installed entry points that cannot be loaded, unless the caller chose among the packs."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from homie_migrations_core.database_view import DatabaseView
     from homie_migrations_core.model import LeftOut, Record
     from homie_migrations_core.packs.definition import MigrationPack
-    from homie_migrations_core.packs.discovery import Collected
+    from homie_migrations_core.packs.registered import Collected
     from homie_migrations_core.running.plan_runner import Planner
     from homie_migrations_core.running.rehearsal import Rehearsal
     from homie_migrations_core.stopping import StopRequest

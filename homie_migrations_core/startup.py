@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 
-from homie_migrations_core.packs.discovery import collect
-from homie_migrations_core.packs.selection import choose, handed_in, report_unknown
-from homie_migrations_core.running.up_to_date import are_packs_up_to_date
+from homie_migrations_core.running.up_to_date import are_up_to_date
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,14 +65,19 @@ def _bring_up_to_date(
     should_stop: Callable[[], bool] | None,
 ) -> int:
     file = os.path.abspath(os.fspath(path))
-    if packs is None:
+    collected = None
+    if packs is not None:
+        up_to_date = are_up_to_date(file, packs)
+    else:
+        from homie_migrations_core.packs.discovery import collect  # loads pluggy, which packs of one's own have no need of
+        from homie_migrations_core.packs.selection import choose, report_unknown
+
         collected = collect()
         chosen, broken = choose(file, os.path.basename(file), collected)
-    else:
-        collected, (chosen, broken) = None, handed_in(packs)
-    if are_packs_up_to_date(file, chosen, broken):
-        if collected is not None:
+        up_to_date = not broken and are_up_to_date(file, [each.pack for each in chosen], [each.folder for each in chosen])
+        if up_to_date:
             report_unknown(collected)
+    if up_to_date:
         return 0
     from homie_migrations_core.runner import MigrationRunner
 

@@ -223,6 +223,29 @@ def test_an_up_to_date_start_loads_no_migration_and_nothing_slow(tmp_path):
     assert not [path for path in opened if "destination_memory" in path]
 
 
+def test_an_up_to_date_start_with_packs_of_its_own_loads_no_plugins(tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/001_notes.sql").write_text("CREATE TABLE notes (text)", encoding="utf-8")
+    call = (
+        "from pathlib import Path\nfrom homie_migrations_core import MigrationPack, run_migrations\n"
+        f"folder = Path({str(tmp_path)!r})\n"
+        "assert run_migrations(folder / 'notes.db', [MigrationPack('notes', folder / 'notes')]) == "
+    )
+    assert watched(f"{call} 1")
+    modules, opened = watched(f"{call} 0")
+    slow = "typer click rich pluggy importlib_metadata importlib.metadata dataclasses logging inspect ast typing tokenize"
+    assert not loaded(modules, *slow.split())
+    assert loaded(modules, NAME) == {
+        NAME,
+        *(
+            f"{NAME}.{module}"
+            for module in "startup packs packs.naming packs.files packs.definition running running.up_to_date sqlite "
+            "sqlite.database".split()
+        ),
+    }
+    assert not [path for path in opened if "001_notes" in path]
+
+
 def test_a_start_with_something_to_do_loads_no_terminal(tmp_path):
     database = tmp_path / "homie_file_organizer.db"
     modules, _ = watched(

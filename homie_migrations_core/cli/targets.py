@@ -23,8 +23,9 @@ from homie_migrations_core.errors import (
 )
 from homie_migrations_core.packs import locations
 from homie_migrations_core.packs.definition import MigrationPack
-from homie_migrations_core.packs.discovery import Collected, collect
+from homie_migrations_core.packs.discovery import collect
 from homie_migrations_core.packs.naming import is_pack_name, split_ref
+from homie_migrations_core.packs.registered import Collected
 from homie_migrations_core.runner import MigrationRunner
 
 

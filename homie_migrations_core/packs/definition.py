@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple, Self
-
-from homie_migrations_core.errors import PackInvalid
 from homie_migrations_core.packs.naming import default_database, is_pack_name
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import NamedTuple, Self
 
-class _MigrationPack(NamedTuple):
-    name: str
-    migrations: str | Path
-    database: str
+    class _MigrationPack(NamedTuple):
+        name: str
+        migrations: str | Path
+        database: str
+else:
+    from collections import namedtuple
+
+    # Importing typing would cost a start-up as much as importing sqlite3.
+    _MigrationPack = namedtuple("_MigrationPack", ("name", "migrations", "database"))  # noqa: PYI024
 
 
-class MigrationPack(
-    _MigrationPack
-):  # not a dataclass: creating the class would take twice as long as importing the rest of this module
+class MigrationPack(_MigrationPack):
     """
     A named, ordered set of migrations, as a distribution registers it or a program hands it over.
 
@@ -38,12 +41,26 @@ class MigrationPack(
 
 def _check(name: object, migrations: object, database: object) -> None:
     if not (isinstance(name, str) and is_pack_name(name)):
-        raise PackInvalid(f"its name is {name!r}", "A name has lower-case letters, digits and _, and begins with a letter.")
-    if not isinstance(migrations, str | Path) or not str(migrations):
-        raise PackInvalid(
+        raise _invalid(f"its name is {name!r}", "A name has lower-case letters, digits and _, and begins with a letter.")
+    if not (_is_place(migrations) and str(migrations)):
+        raise _invalid(
             f"the migrations of {name} are {migrations!r}", "Give the dotted name of a package, or a pathlib.Path to a folder."
         )
     if not isinstance(database, str) or database in (".", "..") or any(sign in database for sign in "/\\\0:"):
-        raise PackInvalid(
+        raise _invalid(
             f"the database of {name} is {database!r}", "Give a bare file name; where it lies is decided where it is used."
         )
+
+
+def _is_place(migrations: object) -> bool:
+    if isinstance(migrations, str):
+        return True
+    from pathlib import Path  # loaded already, if it is one
+
+    return isinstance(migrations, Path)
+
+
+def _invalid(found: str, advice: str) -> Exception:
+    from homie_migrations_core.errors import PackInvalid  # not on the path of a start-up
+
+    return PackInvalid(found, advice)

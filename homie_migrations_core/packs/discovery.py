@@ -8,7 +8,7 @@ points are read one by one. Which packs belong to a database is decided in `pack
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -17,47 +17,13 @@ from homie_migrations_core.errors import HomieMigrationsError
 from homie_migrations_core.packs import hookspecs
 from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.files import UnusablePack, folder_of, list_files
+from homie_migrations_core.packs.registered import Collected, RegisteredPack, distribution_of
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
 
 GROUP = "homie.migrations"
 _HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith(hookspecs.PREFIX))
-
-
-class RegisteredPack(NamedTuple):
-    """
-    A pack as a plugin registered it; its files have been found, and none of them read.
-
-    The name and version of its distribution are read from the metadata when they are asked for.
-    """
-
-    pack: MigrationPack
-    folder: str
-    source: EntryPoint | None = None
-
-    @property
-    def distribution(self) -> str | None:
-        """The name of the distribution that registered it, if there is one."""
-        return _distribution_of(self.source)[0]
-
-    @property
-    def distribution_version(self) -> str | None:
-        """The version of the distribution that registered it, if there is one."""
-        return _distribution_of(self.source)[1]
-
-    def broken(self, reason: str) -> BrokenPack:
-        """Return the same pack as one that cannot be used, and why."""
-        name = self.source.name if self.source else None
-        return BrokenPack(reason, self.pack.name, self.pack.database, name, self.distribution, self.distribution_version)
-
-
-class Collected(NamedTuple):
-    """What the installed distributions register: packs, broken packs and entry points, and the plugins that observe runs."""
-
-    packs: tuple[RegisteredPack, ...]
-    broken: tuple[BrokenPack, ...]
-    manager: pluggy.PluginManager
 
 
 def version_of(package: str) -> str | None:
@@ -99,7 +65,7 @@ def collect() -> Collected:
 
             if ends_the_run(error):
                 raise
-            broken.append(BrokenPack(_reason(error), None, None, entry_point.name, *_distribution_of(entry_point)))
+            broken.append(BrokenPack(_reason(error), None, None, entry_point.name, *distribution_of(entry_point)))
             continue
         for pack in packs:
             try:
@@ -112,15 +78,8 @@ def collect() -> Collected:
 def installed_distributions() -> dict[str, str | None]:
     """Return name and version of each distribution that registers an entry point of this group, broken ones too. Loads none."""
     entry_points, broken = _installed_entry_points()
-    found = [_distribution_of(each) for each in entry_points] + [(each.distribution, each.distribution_version) for each in broken]
+    found = [distribution_of(each) for each in entry_points] + [(each.distribution, each.distribution_version) for each in broken]
     return {name: version for name, version in found if name is not None}
-
-
-def _distribution_of(entry_point: EntryPoint | None) -> tuple[str | None, str | None]:
-    try:
-        return (entry_point.dist.name, entry_point.dist.version) if entry_point and entry_point.dist else (None, None)
-    except Exception:  # damaged metadata is no reason not to use the pack
-        return None, None
 
 
 def _installed_entry_points() -> tuple[list[EntryPoint], list[BrokenPack]]:

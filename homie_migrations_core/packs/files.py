@@ -4,11 +4,13 @@ Find the folder of a pack's files and list their names. No file is opened here.
 
 from __future__ import annotations
 
-import importlib.util
 import os
-from pathlib import Path
 
 from homie_migrations_core.packs import naming
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class UnusablePack(Exception):
@@ -22,10 +24,12 @@ def folder_of(migrations: str | Path) -> str:
     Raises:
         UnusablePack: There is no such package or folder.
     """
-    if isinstance(migrations, Path):
+    if not isinstance(migrations, str):
         if not os.path.isdir(migrations):
             raise UnusablePack(f"its folder {migrations} does not exist or is not a folder")
         return os.path.abspath(migrations)
+    import importlib.util
+
     try:
         spec = importlib.util.find_spec(migrations)
     except BaseException as error:  # a parent package of the pack's may raise anything while it is imported

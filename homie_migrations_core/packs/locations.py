@@ -9,7 +9,8 @@ from pathlib import Path
 
 from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.errors import PackBroken
-from homie_migrations_core.packs.discovery import Collected, in_words
+from homie_migrations_core.packs.discovery import in_words
+from homie_migrations_core.packs.registered import Collected
 from homie_migrations_core.stopping import ends_the_run
 
 ENVIRONMENT = "HOMIE_DATA_DIR"

@@ -22,7 +22,7 @@ from homie_migrations_core.packs.files import folder_of, list_files
 
 if TYPE_CHECKING:
     from homie_migrations_core.broken import BrokenPack
-    from homie_migrations_core.packs.discovery import RegisteredPack
+    from homie_migrations_core.packs.registered import RegisteredPack
 
 VERSION_FUNCTION, APPLY, ROLLBACK, VERIFY = (
     "get_migration_version",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.errors import NothingInstalled, PackNotChosen, UnknownPack
-from homie_migrations_core.packs.discovery import Collected, RegisteredPack
+from homie_migrations_core.packs.registered import Collected, RegisteredPack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

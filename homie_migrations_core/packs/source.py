@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from homie_migrations_core.broken import BrokenPack
     from homie_migrations_core.model import Pack
     from homie_migrations_core.packs.definition import MigrationPack
-    from homie_migrations_core.packs.discovery import Collected, RegisteredPack
+    from homie_migrations_core.packs.registered import Collected, RegisteredPack
 
 
 class PackSource:

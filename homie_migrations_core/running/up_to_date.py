@@ -16,22 +16,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from homie_migrations_core.broken import BrokenPack
-    from homie_migrations_core.packs.discovery import RegisteredPack
+    from homie_migrations_core.packs.definition import MigrationPack
 
 _COLUMNS = {"version", "applied_at", "migration_name", "pack", "checksum", "duration_ms", "pack_version"}
 _EARLIER_COLUMNS = {"version", "applied_at", "migration_name"}
 
 
-def are_packs_up_to_date(path: str, chosen: Sequence[RegisteredPack], broken: Sequence[BrokenPack]) -> bool:
-    """Tell whether there are packs, none of them is broken, and all are applied for sure; see `is_up_to_date`."""
+def are_up_to_date(path: str, packs: Sequence[MigrationPack], found: Sequence[str] = ()) -> bool:
+    """Tell whether there are packs and all are applied for sure; `found` holds their folders, if they are known."""
     from homie_migrations_core.packs.files import UnusablePack, folder_of
 
     try:
-        folders = {each.pack.name: each.folder or folder_of(each.pack.migrations) for each in chosen}
+        folders = dict(zip((each.name for each in packs), found or [folder_of(each.migrations) for each in packs], strict=True))
     except UnusablePack:
         return False
-    return bool(folders) and not broken and is_up_to_date(path, folders)
+    # Two packs of one name are both broken.
+    return 0 < len(packs) == len(folders) and is_up_to_date(path, folders)
 
 
 def is_up_to_date(path: str, folders: Mapping[str, str]) -> bool:

@@ -16,7 +16,8 @@ from homie_migrations_core.cli.wording import counted
 from homie_migrations_core.errors import NothingInstalled, UnknownPack
 from homie_migrations_core.model import Finding
 from homie_migrations_core.packs.definition import MigrationPack
-from homie_migrations_core.packs.discovery import Collected, collect
+from homie_migrations_core.packs.discovery import collect
+from homie_migrations_core.packs.registered import Collected
 
 
 class CheckOptions(PackOptions, ProgressOptions, OutputOptions):
