@@ -70,7 +70,7 @@ class Original:
     """One migration of another tool. `order` sorts it among the others, `version` must be its own."""
 
     order: tuple[int | str, ...]
-    version: int | str | tuple[int, ...]
+    version: int | str
     title: str
     up: Excerpt
     down: Excerpt | None = None

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from homie_migrations_core.authoring.importing.originals import OUTSIDE_A_TRANSACTION, Excerpt, Reading
 
 _Lines = list[tuple[int, str]]
-_DBMATE = re.compile(r"[ \t]*--[ \t]*migrate:(?P<section>up|down)\b(?P<options>.*)")
-_GOOSE = re.compile(r"[ \t]*--[ \t]*\+goose[ \t]+(?P<words>.*\S)\s*", re.IGNORECASE)
+_DBMATE = re.compile(r"--[ \t]*migrate:(?P<section>up|down)(?P<options>\s.*)?")
+_GOOSE = re.compile(r"--[ \t]*\+goose[ \t]+(?P<words>.*\S)\s*", re.IGNORECASE)
 _STATEMENT_BEGIN, _STATEMENT_END = "STATEMENTBEGIN", "STATEMENTEND"
 
 
@@ -19,8 +19,8 @@ def dbmate_sections(reading: Reading, whole: Excerpt) -> dict[str, Excerpt] | No
     """Return the parts of a file of dbmate, by "up" and "down"; None if nothing in it is marked."""
 
     def marker(line: str) -> tuple[str, bool] | None:
-        found = _DBMATE.match(line)
-        return (found["section"], "transaction:false" in found["options"].replace(" ", "")) if found else None
+        found = _DBMATE.fullmatch(line)
+        return (found["section"], "transaction:false" in (found["options"] or "")) if found else None
 
     return _sections(reading, whole, marker)
 

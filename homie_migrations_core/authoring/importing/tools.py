@@ -13,11 +13,13 @@ from homie_migrations_core.authoring.importing.originals import OUTSIDE_A_TRANSA
 from homie_migrations_core.authoring.importing.sections import dbmate_sections, goose_sections
 
 TOOLS = "dbmate, goose, golang-migrate, sqlx, diesel or refinery"
-_PLAIN = re.compile(r"(?P<version>\d+)(?:_(?P<title>.*))?\.sql")
+_PLAIN = re.compile(r"(?P<version>\d+)_(?P<title>.*)\.sql")
+_DBMATE = re.compile(r"(?P<version>\d+)_?(?P<title>.*)\.sql")
 _PAIRED = re.compile(r"(?P<version>\d+)_(?P<title>.*)\.(?P<section>up|down)\.sql")
-_REFINERY = re.compile(r"[VU](?P<version>\d+(?:\.\d+)*)__(?P<title>.+)\.(?P<language>sql|rs)")
+_REFINERY = re.compile(r"[VU](?P<version>\d+)__(?P<title>\w+)\.(?P<language>sql|rs)")
 _DIESEL = re.compile(r"(?P<version>\d[\d-]*)_(?P<title>.+)")
 _CODE = re.compile(r"\d+_.+\.(?:go|rs|py|rb|js|ts)")
+_LOOKS_LIKE_ONE = re.compile(r"[VU]?\d.*\.sql|\d[\d-]*_[^.]+")
 _IN_CODE = "it is a migration in a programming language, not in SQL"
 _SQLX_WITHOUT_TRANSACTION = "-- no-transaction"
 
@@ -38,8 +40,8 @@ def read_folder(folder: Path) -> Reading:
             continue
         if _CODE.fullmatch(name):
             reading.problem(folder / name, 1, _IN_CODE)
-        elif taken and re.match(r"\d.*\.sql\Z", name):
-            reading.problem(folder / name, 1, f"its name is not like those of the other migrations, which are {reading.tool}'s")
+        elif taken and _LOOKS_LIKE_ONE.fullmatch(name):
+            reading.problem(folder / name, 1, f"it has a version, but is not like the other migrations, which are {reading.tool}'s")
         else:
             reading.notes.append(f"{name} is not a migration and was left behind")
     return reading
@@ -66,22 +68,27 @@ def _require_transaction(reading: Reading, metadata: Path) -> None:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         reading.problem(metadata, 1, f"it can't be read ({error})")
         return
-    if settings.get("run_in_transaction") is False:
+    if settings.get("run_in_transaction") is not True:  # diesel takes a file without it for False
         lines = reading.read(metadata.parent.name, metadata.name).lines
         number = next((number for number, line in lines if "run_in_transaction" in line.partition("#")[0]), 1)
         reading.problem(metadata, number, OUTSIDE_A_TRANSACTION)
 
 
-def _read_refinery(reading: Reading, names: Sequence[str]) -> list[str]:
-    """Read `V1__title.sql`. There are no down scripts."""
-    taken = [name for name in names if _REFINERY.fullmatch(name)]
-    for name, found in _matches(_REFINERY, taken):
-        reading.tool = "refinery"
-        if found["language"] == "rs":
-            reading.problem(reading.folder / name, 1, _IN_CODE)
+def _read_refinery(reading: Reading, _names: Sequence[str]) -> list[str]:
+    """Read `V1__title.sql`, also in folders below, where refinery looks too. There are no down scripts."""
+    taken = []
+    for path in sorted(reading.folder.rglob("[VU]*")):
+        found = _REFINERY.fullmatch(path.name)
+        if found is None:
             continue
-        version = tuple(int(each) for each in found["version"].split("."))
-        reading.originals.append(Original(version, version, found["title"], reading.read(name)))
+        reading.tool = "refinery"
+        place = path.relative_to(reading.folder)
+        taken.append(place.parts[0])
+        if found["language"] == "rs":
+            reading.problem(path, 1, _IN_CODE)
+        else:
+            version = int(found["version"])
+            reading.originals.append(Original((version,), version, found["title"], reading.read(*place.parts)))
     return taken
 
 
@@ -104,19 +111,19 @@ def _read_pairs(reading: Reading, names: Sequence[str]) -> list[str]:
 
 def _read_marked(reading: Reading, names: Sequence[str]) -> list[str]:
     """Read files with their up and down parts under markers: dbmate, which sorts by name, and goose."""
-    taken = [name for name in names if _PLAIN.fullmatch(name) and (reading.folder / name).is_file()]
-    for tool, sections in (("dbmate", dbmate_sections), ("goose", goose_sections)):
+    for tool, pattern, sections in (("dbmate", _DBMATE, dbmate_sections), ("goose", _PLAIN, goose_sections)):
+        taken = [name for name in names if pattern.fullmatch(name) and (reading.folder / name).is_file()]
         attempt = Reading(reading.folder, tool)
         parts_of = {name: sections(attempt, attempt.read(name)) for name in taken}
         if not any(parts_of.values()):
             continue
-        for name, found in _matches(_PLAIN, taken):
+        for name, found in _matches(pattern, taken):
             parts = parts_of[name] or {}
             if "up" not in parts:
                 attempt.problem(reading.folder / name, 1, f"no part of it is marked as up, as {tool} needs")
                 continue
             order = name if tool == "dbmate" else int(found["version"])
-            original = Original((order,), int(found["version"]), found["title"] or "", parts["up"], parts.get("down"))
+            original = Original((order,), int(found["version"]), found["title"], parts["up"], parts.get("down"))
             attempt.originals.append(original)
         reading.tool, reading.originals, reading.problems = tool, attempt.originals, attempt.problems
         return taken
@@ -129,7 +136,7 @@ def _read_plain(reading: Reading, names: Sequence[str]) -> list[str]:
     for name, found in _matches(_PLAIN, taken):
         reading.tool = "sqlx"
         number = int(found["version"])
-        reading.originals.append(Original((number,), number, found["title"] or "", _read_sqlx_script(reading, name)))
+        reading.originals.append(Original((number,), number, found["title"], _read_sqlx_script(reading, name)))
     return taken
 
 

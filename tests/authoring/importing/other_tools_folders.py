@@ -128,8 +128,12 @@ def diesel() -> Files:
 
 
 def refinery() -> Files:
-    """Versions as refinery names them: 2 comes before 10, and 10.1 after 10."""
-    return {f"V{version}__{each.title}.sql": each.up for version, each in zip(("2", "10", "10.1"), HISTORY, strict=True)}
+    """Names have no dash there; 2 comes before 10; folders below are looked into."""
+    folders = ("", "later/", "later/")
+    return {
+        f"{folder}V{version}__{each.title.replace('-', '_')}.sql": each.up
+        for folder, version, each in zip(folders, (2, 10, 11), HISTORY, strict=True)
+    }
 
 
 SHAPES: dict[str, Callable[[], Files]] = {

@@ -81,7 +81,7 @@ def test_an_imported_history_makes_what_plain_sqlite_makes_of_the_originals(tmp_
 def test_each_migration_names_the_file_that_it_was_made_of(tmp_path: Path, shape: str):
     folder = write_folder(tmp_path, SHAPES[shape]())
     for change, migration in zip(HISTORY, import_folder(folder, "notes").migrations, strict=True):
-        assert change.title in str(migration.original.relative_to(folder))
+        assert change.title.replace("-", "_") in str(migration.original.relative_to(folder)).replace("-", "_")
         assert migration.original.is_file()
 
 

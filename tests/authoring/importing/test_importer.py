@@ -55,6 +55,21 @@ def goose(up: str, down: str = "") -> str:
             [f"1_a{os.sep}metadata.toml, line 2: {OUTSIDE}"],
         ),
         (
+            {"1_a/up.sql": "SELECT 1;", "1_a/metadata.toml": "more = 1\n"},
+            [f"1_a{os.sep}metadata.toml, line 1: {OUTSIDE}"],
+        ),
+        (
+            {"1_a/up.sql": "SELECT 1;", "2_b/down.sql": "SELECT 1;"},
+            ["2_b, line 1: it has a version, but is not like the other migrations, which are diesel's"],
+        ),
+        (
+            {"V1__a.sql": "SELECT 1;", "V1.5__b.sql": "", "V2__c-d.sql": ""},
+            [
+                "V1.5__b.sql, line 1: it has a version, but is not like the other migrations, which are refinery's",
+                "V2__c-d.sql, line 1: it has a version, but is not like the other migrations, which are refinery's",
+            ],
+        ),
+        (
             {"1_a.sql": goose("-- +goose ENVSUB ON\nSELECT 1;")},
             ["1_a.sql, line 2: it uses '+goose ENVSUB ON', which has no equal in a pack"],
         ),
@@ -76,7 +91,7 @@ def goose(up: str, down: str = "") -> str:
         ({"1_a.up.sql": "", "2_b.down.sql": ""}, ["2_b.down.sql, line 1: there is no .up.sql of the same name"]),
         (
             {"1_a.up.sql": "", "2_b.sql": ""},
-            ["2_b.sql, line 1: its name is not like those of the other migrations, which are golang-migrate or sqlx's"],
+            ["2_b.sql, line 1: it has a version, but is not like the other migrations, which are golang-migrate or sqlx's"],
         ),
         ({"1_a.up.sql": "", "01_b.up.sql": ""}, ["1_a.up.sql, line 1: it has the same version as 01_b.up.sql"]),
         ({"V1__a.sql": "", "V01__b.sql": ""}, ["V1__a.sql, line 1: it has the same version as V01__b.sql"]),
@@ -165,6 +180,13 @@ def test_empty_scripts_and_files_that_are_no_migrations_are_noted(imported, tmp_
         f"{folder / '1_a.up.sql'} holds no statement, so 001_a changes nothing",
         f"{folder / '1_a.down.sql'} holds no statement to roll back, so 001_a can't be rolled back",
     )
+
+
+def test_a_marker_that_is_indented_is_a_comment_as_it_is_to_the_tools(imported):
+    text = "-- migrate:up\nCREATE TABLE a (b);\n  -- migrate:down\nCREATE TABLE c (d);\n-- migrate:down\nDROP TABLE c;\nDROP TABLE a;\n"
+    found = imported({"1.sql": text})
+    assert found.files["001_migration.sql"].endswith("  -- migrate:down\nCREATE TABLE c (d);\n")
+    assert found.migrations[0].reversible
 
 
 def test_goose_needs_no_semicolon_at_the_end_of_a_statement_that_is_marked(imported):
