@@ -17,6 +17,8 @@ _TEXT = re.compile(r"'(?:[^']|'')*'")
 _FIRST_CLAUSE = re.compile(
     r'("(?:[^"]|"")*")|\s*\b(?:CONSTRAINT|PRIMARY|NOT|NULL|UNIQUE|CHECK|DEFAULT|COLLATE|REFERENCES|GENERATED|AS)\b'
 )
+# Control, bidirectional and line-separating characters, and halves of characters: no name is shown with them.
+_NOT_SHOWN = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 # Words that Mermaid reads as syntax where the name of a table is expected.
 _RESERVED = frozenset(
     "one many to only zero optionally end style class classdef subgraph acctitle accdescr erdiagram title u o direction "
@@ -45,7 +47,7 @@ def diagram(schema: Schema) -> str:
         for columns, parent in keys:
             known = [by_name[column] for column in columns if column in by_name]
             one = "||" if known and all("NOT NULL" in _TEXT.sub("", column.words) for column in known) else "o|"
-            label = re.sub(r"[\x00-\x1f]", " ", ", ".join(column.name for column in known)).replace('"', "'")
+            label = re.sub(f"[{_NOT_SHOWN}]", " ", ", ".join(column.name for column in known)).replace('"', "'")
             references.append(f'    {names[fold(table.name)]} }}o--{one} {_name_in_diagram(parent, names)} : "{label}"')
     return "\n".join(lines + references)
 
@@ -55,7 +57,7 @@ def _name_in_diagram(name: str, names: dict[str, str]) -> str:
     if fold(name) not in names:
         shown = name
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_\-]*", name) or name.lower() in _RESERVED:
-            shown = '"' + re.sub(r'["%\\\x00-\x1f]', "_", name) + '"'
+            shown = '"' + re.sub(rf'["%\\{_NOT_SHOWN}]', "_", name) + '"'
         while shown in names.values():
             shown = f'"{shown.strip(chr(34))}_"'
         names[fold(name)] = shown

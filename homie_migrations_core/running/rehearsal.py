@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from homie_migrations_core.stopping import StopRequest
 
 if TYPE_CHECKING:
     from homie_migrations_core.running.execution import Execution, Watcher
+    from homie_migrations_core.sqlite.schema_objects import Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,9 @@ class Rehearsal:
     disk_needed: int = 0
     """Bytes: the snapshot, the largest journal and the growth; not SQLite's own temporary files."""
     seconds_to_copy: float = 0.0
+    schema_before: Schema = field(default_factory=dict)
+    schema_after: Schema = field(default_factory=dict)
+    """After the steps in `steps`."""
 
     @property
     def succeeded(self) -> bool:
@@ -98,4 +102,6 @@ def rehearse(
         size,
         (size if backup else 0) + recorder.largest_journal + grown,
         copied,
+        recorder.history.before.schema,
+        recorder.history.last.schema,
     )

@@ -19,6 +19,7 @@ from homie_migrations_core.cli.options import (
     TransactionOptions,
     option,
 )
+from homie_migrations_core.cli.rehearsal_markdown import RehearsalMarkdown
 from homie_migrations_core.cli.report import DatabaseReport, Report
 from homie_migrations_core.cli.targets import Selection, Target, select
 from homie_migrations_core.cli.wording import counted, losses_in_words, rows_in_words, seconds_in_words
@@ -36,6 +37,7 @@ class RehearseCommandOptions(
     """The options of `rehearse`."""
 
     sql: bool = option("--sql", help="Show each statement as it was executed.")
+    markdown: str | None = option("--markdown", metavar="FILE", help="Also write a report, to read or for a pull request.")
 
 
 def rehearse(options: RehearseCommandOptions) -> None:
@@ -43,6 +45,7 @@ def rehearse(options: RehearseCommandOptions) -> None:
     with Report(options) as report:
         selection = select(options, options.pack)
         report.broken(selection.broken)
+        markdown = None if options.markdown is None else RehearsalMarkdown(options.markdown, sql=options.sql)
         report_rehearsals(
             report,
             selection,
@@ -50,7 +53,11 @@ def rehearse(options: RehearseCommandOptions) -> None:
             lambda runner: runner.rehearse(to=options.to, all_or_nothing=options.all_or_nothing, allow_late=options.allow_late),
             lock_timeout=options.lock_timeout,
             sql=options.sql,
+            markdown=markdown,
         )
+        if markdown is not None:
+            replaced = markdown.write()
+            report.write(f"report{', in place of an earlier one' if replaced else ''}: {markdown.path}")
 
 
 def report_rehearsals(
@@ -61,9 +68,11 @@ def report_rehearsals(
     *,
     lock_timeout: float,
     sql: bool = False,
+    markdown: RehearsalMarkdown | None = None,
 ) -> None:
     """Rehearse on each database, and report what happened. After a signal no further database is begun."""
     for target in targets:
+        rehearsed: list[Rehearsal] = []
         with report.database(target.path) as database, stoppable(report) as stop:
             progress = run_progress(database, rehearsal=True)
             runner = target.runner(selection, lock_timeout=lock_timeout, should_stop=stop, observers=[progress])
@@ -72,9 +81,15 @@ def report_rehearsals(
                     found = rehearsal_of(runner)
             finally:
                 progress.close()
+            rehearsed.append(found)
             _report_rehearsal(database, found, sql=sql)
             report.broken(runner.broken())
             database.add_status(runner.status())
+        if markdown is not None:
+            for each in rehearsed:
+                markdown.add(each)
+            if not rehearsed and (problem := database.document.get("error")):
+                markdown.add_error(target.path, problem["message"])
         if stop.asked():
             break
 
