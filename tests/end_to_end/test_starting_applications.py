@@ -72,12 +72,15 @@ def test_four_workers_of_uvicorn_apply_each_migration_once_and_all_serve(tmp_pat
 
 
 @pytest.mark.slow
-def test_uvicorn_ends_with_the_message_of_a_failed_migration(tmp_path):
+@pytest.mark.parametrize(("workers", "code"), [("1", 3), ("4", 0)])
+def test_uvicorn_ends_with_the_message_of_a_failed_migration(tmp_path, workers, code):
+    """And with code 0 if there are several workers, which the page warns of."""
     pytest.importorskip("uvicorn")
     write_files(FASTAPI, tmp_path)
     migration(tmp_path, FAILS)
-    with server(as_module(["uvicorn", "app:app", "--port", "0"]), tmp_path) as uvicorn:
-        assert uvicorn.process.wait(60) != 0
+    command = [word if word != "4" else workers for word in on_a_free_port(shell_command(FASTAPI, "uvicorn"))]
+    with server(as_module(command), tmp_path) as uvicorn:
+        assert uvicorn.process.wait(60) == code
         assert "Applying notes:002_more failed" in uvicorn.said()
     assert tables(tmp_path / "notes.db") == set()  # a new database is built whole or not at all
 
