@@ -8,13 +8,14 @@ import contextlib
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 from homie_migrations_core.cli.escaping import escape_line
 from homie_migrations_core.cli.output import is_terminal
-from homie_migrations_core.cli.report import DatabaseReport
+from homie_migrations_core.cli.report import DatabaseReport, Report
 from homie_migrations_core.model import Run, Step
 from homie_migrations_core.packs.hookspecs import hookimpl
-from homie_migrations_core.progress import WAITING
+from homie_migrations_core.progress import WAITING, hearing_phases
 
 SHOWN_AFTER = 1.0
 """Seconds after which a task is shown on a terminal."""
@@ -73,6 +74,23 @@ class RunProgress:
     def homie_run_finished(self, run: Run) -> None:
         """Remove the bar."""
         self._bar.end()
+
+
+@contextlib.contextmanager
+def phases_shown(report: Report) -> Iterator[None]:
+    """Show the phases of work that is about no database of anybody's, inside the context."""
+    bar = _ProgressBar(shown=report.shows_bars and is_terminal(sys.stderr))
+
+    def phase(what: str, done: int | None = None, total: int | None = None) -> None:
+        if bar.task != what:
+            bar.begin(what)
+        bar.done, bar.total = done, total
+
+    try:
+        with hearing_phases(phase):
+            yield
+    finally:
+        bar.end()
 
 
 class _ProgressBar:

@@ -15,6 +15,7 @@ from homie_migrations_core.errors import MigrationFailed
 from homie_migrations_core.model import Step
 from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.reading import read_pack
+from homie_migrations_core.progress import tell_phase
 from homie_migrations_core.sqlite.guarded_transaction import Refused
 from homie_migrations_core.sqlite.integrity import ACCEPTABLE_CODES
 from homie_migrations_core.stopping import StopRequest
@@ -23,6 +24,7 @@ ROLLBACK_SUFFIX = ".rollback.sql"
 _MOST_ATTEMPTS = 100
 """How many statements that fail are looked for; each of them needs another attempt."""
 
+_TRYING = "trying the migrations"
 _NOT_IN_A_TRANSACTION = "from within a transaction"
 """How SQLite refuses VACUUM."""
 
@@ -118,6 +120,7 @@ class _Trial:
     def apply_all(self) -> bool:
         """Apply everything to a new database, as often as statements are left out. Return whether that was possible."""
         while True:
+            tell_phase(_TRYING)
             path = self._databases.new()
             failure = self._databases.run(path, self._steps(), _Noting(self.found.accepted))
             self._databases.delete(path)
@@ -135,7 +138,9 @@ class _Trial:
         """Apply one migration after the other; roll each back on a copy, where it can be, and apply it again there."""
         path = self._databases.new()
         steps: list[Step] = []
-        for step in self._steps():
+        every = self._steps()
+        for number, step in enumerate(every):
+            tell_phase(_TRYING, number, len(every))
             steps.append(step)
             if step.migration.rollback_path is None:
                 continue

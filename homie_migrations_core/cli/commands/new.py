@@ -10,6 +10,7 @@ from homie_migrations_core.authoring.scaffolding import create_migration, create
 from homie_migrations_core.cli.changes import stoppable
 from homie_migrations_core.cli.documents import scaffolding
 from homie_migrations_core.cli.options import CommandOptions, OutputOptions, PackArgument, argument, option
+from homie_migrations_core.cli.progress import phases_shown
 from homie_migrations_core.cli.report import Report
 from homie_migrations_core.cli.versions import core_version
 from homie_migrations_core.cli.wording import counted
@@ -63,7 +64,7 @@ def new_pack(options: NewPackOptions) -> None:
         folder = folder_of_new_pack(options.name, here)
         imported = None
         if options.import_from is not None:
-            with stoppable(report) as stop:
+            with stoppable(report) as stop, phases_shown(report):
                 imported = import_folder(Path(options.import_from), options.name, stop)
         files = create_pack(options.name, here, imported.files if imported else None, core_version=core_version())
         report.add(scaffolding.new_pack(options.name, folder, files, imported))

@@ -59,6 +59,10 @@ def goose(up: str, down: str = "") -> str:
             [f"1_a{os.sep}metadata.toml, line 1: {OUTSIDE}"],
         ),
         (
+            {"1_a/up.sql": "SELECT 1;", "1_a/metadata.toml": "run_in_transaction"},
+            [f"1_a{os.sep}metadata.toml, line 1: it can't be read (Expected '=' after a key in a key/value pair (at end of document))"],
+        ),
+        (
             {"1_a/up.sql": "SELECT 1;", "2_b/down.sql": "SELECT 1;"},
             ["2_b, line 1: it has a version, but is not like the other migrations, which are diesel's"],
         ),

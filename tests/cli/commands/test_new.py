@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 from helpers import creates, fingerprint, write_pack
+
+from homie_migrations_core.authoring.importing import importer
+from homie_migrations_core.cli import progress
+from homie_migrations_core.cli.commands import new
 
 
 @pytest.fixture
@@ -151,6 +156,36 @@ def test_new_pack_writes_nothing_if_something_cannot_be_taken_over(homie, here: 
     assert homie("new-pack", "notes", "--import", "db", "--json").json["error"]["code"] == "import_refused"
     assert homie("new-pack", "notes", "--import", "nowhere", "--json").json["error"]["code"] == "folder_unusable"
     assert fingerprint(here) == before
+    assert [path.name for path in here.iterdir()] == ["db"]
+
+
+def test_a_long_import_shows_how_far_it_is_on_a_terminal(homie, here: Path, monkeypatch: pytest.MonkeyPatch):
+    seen: list[tuple[str, int | None, int | None]] = []
+
+    class Bar(progress._ProgressBar):
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            if name == "total" and self.task:
+                seen.append((self.task, self.done, self.total))
+
+    monkeypatch.setattr(progress, "_ProgressBar", Bar)
+    monkeypatch.setattr(progress, "is_terminal", lambda stream: True)
+    write_pack(here / "db", "db", {"V1__a.sql": "SELECT 1;", "V2__b.sql": "SELECT 1;"})
+    assert homie("new-pack", "notes", "--import", "db").code == 0
+    task = "trying the migrations"
+    assert seen == [(task, None, None), (task, 0, 2), (task, 1, 2)]
+
+
+def test_a_signal_ends_an_import_and_nothing_is_written(homie, here: Path, monkeypatch: pytest.MonkeyPatch):
+    def stopped(*given: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        return importer.import_folder(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(new, "import_folder", stopped)
+    write_pack(here / "db", "db", {"V1__a.sql": "SELECT 1;"})
+    said = homie("new-pack", "notes", "--import", "db")
+    assert said.code == 143
+    assert said.err.startswith("Error: Stopped on request in a scratch database")
     assert [path.name for path in here.iterdir()] == ["db"]
 
 
