@@ -22,12 +22,12 @@ from homie_migrations_core.cli.options import OutputOptions
 from homie_migrations_core.cli.tables import show_table
 from homie_migrations_core.errors import HomieMigrationsError
 from homie_migrations_core.model import DatabaseStatus, LeftOut
-from homie_migrations_core.runner import MigrationRunner
 from homie_migrations_core.stopping import Stopped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from homie_migrations_core.cli.event_lines import EventLines
+    from homie_migrations_core.runner import MigrationRunner
 
 _STRONGEST_FIRST = (143, 129, 130, 2, 1, 4, 3)
 _INFINITIVES = {"applied": "apply", "rolled_back": "roll back", "redone": "redo", "recorded": "record"}

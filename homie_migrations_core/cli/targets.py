@@ -21,12 +21,14 @@ from homie_migrations_core.errors import (
     UnknownPack,
     UsageProblem,
 )
-from homie_migrations_core.packs import locations
 from homie_migrations_core.packs.definition import MigrationPack
-from homie_migrations_core.packs.discovery import collect
 from homie_migrations_core.packs.naming import is_pack_name, split_ref
-from homie_migrations_core.packs.registered import Collected
-from homie_migrations_core.runner import MigrationRunner
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from homie_migrations_core.database_reader import DatabaseReader
+    from homie_migrations_core.packs.registered import Collected
+    from homie_migrations_core.runner import MigrationRunner
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,17 @@ class Target:
             UsageProblem: The timeout is not a number of seconds.
             DatabaseNotReachable: The path is a pipe or a device.
         """
+        from homie_migrations_core.runner import MigrationRunner
+
+        return MigrationRunner(self.path, self.packs, **self._settings(selection, lock_timeout), **options)
+
+    def reader(self, selection: Selection, *, lock_timeout: float) -> DatabaseReader:
+        """Return what reads this database, without the half of the library that changes one. Raises as `runner`."""
+        from homie_migrations_core.database_reader import DatabaseReader
+
+        return DatabaseReader(self.path, self.packs, **self._settings(selection, lock_timeout))
+
+    def _settings(self, selection: Selection, lock_timeout: float) -> dict[str, Any]:
         if not lock_timeout >= 0:  # not-a-number is not either
             found = f"--lock-timeout {lock_timeout:g} is not a valid time"
             raise UsageProblem("Nothing was done", found, "Give a number of seconds, 0 or more.")
@@ -58,16 +71,13 @@ class Target:
         # Opening a pipe would block.
         if os.path.exists(self.path) and not (os.path.isfile(self.path) or os.path.isdir(self.path)):
             raise DatabaseNotReachable(str(self.path), "it is a pipe or a device, not a file", "Name the database file.")
-        return MigrationRunner(
-            self.path,
-            self.packs,
-            only=self.only,
-            make_parents=self.make_parents,
-            database=self.database,
-            lock_timeout=lock_timeout,
-            collected=selection.collected,
-            **options,
-        )
+        return {
+            "only": self.only,
+            "make_parents": self.make_parents,
+            "database": self.database,
+            "lock_timeout": lock_timeout,
+            "collected": selection.collected,
+        }
 
 
 @dataclass(frozen=True)
@@ -113,6 +123,8 @@ def select(
     names = tuple(dict.fromkeys(packs or ()))
     if options.folder is not None:
         return select_folder(options.folder, options.database, names, needs_database=not reading_packs)
+    from homie_migrations_core.packs.discovery import collect  # loads pluggy, which a folder has no need of
+
     collected = collect()
     _require_known(names, collected)
     if options.database:
@@ -163,6 +175,8 @@ def _select_files(database: list[str], names: tuple[str, ...], collected: Collec
 
 def _select_installed(data_dir: str | None, names: tuple[str, ...], collected: Collected, *, changing: bool) -> Selection:
     """Select the databases that the installed packs name, in the data folder."""
+    from homie_migrations_core.packs import locations
+
     broken = () if names else collected.broken
     if changing and not collected.packs and not broken:
         raise NothingInstalled
@@ -180,6 +194,8 @@ def _select_installed(data_dir: str | None, names: tuple[str, ...], collected: C
 
 def _data_folder(data_dir: str | None) -> tuple[Path, str]:
     """Return the data folder, and where its path came from."""
+    from homie_migrations_core.packs import locations
+
     if data_dir == "":  # a shell variable that is not set: the current folder is hardly what was meant
         raise UsageProblem("Nothing was done", "--data-dir is empty", "Name a folder, or leave the option out.")
     place = locations.data_dir(data_dir)

@@ -10,7 +10,6 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from homie_migrations_core.errors import PackBroken, UnknownPack
-from homie_migrations_core.packs.discovery import collect
 from homie_migrations_core.packs.reading import read_registered
 from homie_migrations_core.packs.selection import choose, handed_in
 
@@ -52,6 +51,8 @@ class PackSource:
         if self.handed_in is not None:
             return handed_in(self.handed_in)
         if self.collected is None:
+            from homie_migrations_core.packs.discovery import collect  # loads pluggy
+
             self.collected = collect()
         return choose(self.path, self.database, self.collected, self.only)
 

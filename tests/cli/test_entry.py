@@ -37,19 +37,17 @@ def test_both_ways_know_the_same_options():
         assert parsed == {option.name: expected}, name
 
 
-def test_the_fast_way_knows_no_option_that_typer_does_not_know(monkeypatch):
-    import argparse
+def test_the_fast_way_knows_no_option_that_typer_does_not_know():
+    flags = {flag for option in status.StatusOptions.declared().values() for flag in option.flags}
+    assert flags == set(options_of_typer())
 
-    known: set[str] = set()
-    original = argparse.ArgumentParser.add_argument
 
-    def add_argument(self, *names, **options):
-        known.update(names)
-        return original(self, *names, **options)
-
-    monkeypatch.setattr(argparse.ArgumentParser, "add_argument", add_argument)
-    entry.parse_status([])
-    assert known == set(options_of_typer())
+@pytest.mark.parametrize(
+    "line",
+    ["--unknown", "--js", "--database", "--database --json", "--database=x", "-qv", "--lock-timeout soon", "x", "--", "--help"],
+)
+def test_the_fast_way_leaves_whatever_is_not_plain_to_typer(line):
+    assert entry.parse_status(line.split()) is None
 
 
 def test_both_ways_have_the_same_defaults():

@@ -29,7 +29,7 @@ def status(options: StatusOptions) -> None:
         found = []
         for target in selection.targets:
             with report.database(target.path) as database:
-                each = target.runner(selection, lock_timeout=options.lock_timeout).status()
+                each = target.reader(selection, lock_timeout=options.lock_timeout).status()
                 found.append(each)
                 database.add_status(each)
                 _write_database(database, each, show_all=options.show_all)
