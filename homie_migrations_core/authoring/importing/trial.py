@@ -38,7 +38,7 @@ class Trial:
     failure: Problem | None = None
     """The first other reason why a migration can't be applied. It may only follow from a refusal."""
     bad_rollbacks: dict[str, Problem] = field(default_factory=dict)
-    """The names of rollback scripts that fail, or after which the migration can't be applied again, and why."""
+    """The names of rollback scripts that fail, or after which something is broken or can't be applied again, and why."""
     accepted: dict[str, dict[str, str]] = field(default_factory=dict)
     """By file name: the codes of what a migration leaves broken for a later one to repair, with a sentence each."""
 
@@ -153,14 +153,17 @@ class _Trial:
     def _roll_back(self, step: Step, path: str) -> None:
         name = f"{step.migration.name}{ROLLBACK_SUFFIX}"
         while True:
+            left: dict[str, dict[str, str]] = {}
             copy = self._databases.copy(path)
-            failure = self._databases.run(copy, [Step(step.migration, "rollback")])
+            failure = self._databases.run(copy, [Step(step.migration, "rollback")], _Noting(left))
             again = self._databases.run(copy, [step]) if failure is None else None
             self._databases.delete(copy)
-            if again is not None:
-                found = f"after it, the migration can't be applied again ({_reason(again)})"
-                self.found.bad_rollbacks[name] = self._scripts[name].problem(found, None)
             if failure is None:
+                sentences = [f"after it, {sentence}" for each in left.values() for sentence in each.values()]
+                if again is not None:
+                    sentences.append(f"after it, the migration can't be applied again ({_reason(again)})")
+                if sentences:
+                    self.found.bad_rollbacks[name] = self._scripts[name].problem("; ".join(sentences), None)
                 return
             if not _is_refused(failure):
                 self.found.bad_rollbacks[name] = self._problem(failure)

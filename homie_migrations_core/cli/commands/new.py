@@ -14,7 +14,7 @@ from homie_migrations_core.cli.progress import phases_shown
 from homie_migrations_core.cli.report import Report
 from homie_migrations_core.cli.versions import core_version
 from homie_migrations_core.cli.wording import counted
-from homie_migrations_core.errors import NotCreated, PackBroken, UnknownPack
+from homie_migrations_core.errors import NotCreated, PackBroken, UnknownPack, UsageProblem
 from homie_migrations_core.packs.definition import MigrationPack
 from homie_migrations_core.packs.discovery import collect
 
@@ -49,7 +49,7 @@ def new(options: NewOptions) -> None:
     """Write the next numbered migration of a pack, for you to fill in."""
     with Report(options) as report:
         MigrationPack(options.pack_name, Path())  # refuses a name that is not valid
-        folder = Path(options.folder) if options.folder is not None else _source_folder(options.pack_name)
+        folder = _source_folder(options.pack_name) if options.folder is None else _folder_given(options.folder, "--dir")
         created = create_migration(folder, options.title, sql=options.sql)
         report.add(scaffolding.new_migration(options.pack_name, created))
         for path in created.files:
@@ -65,13 +65,19 @@ def new_pack(options: NewPackOptions) -> None:
         imported = None
         if options.import_from is not None:
             with stoppable(report) as stop, phases_shown(report):
-                imported = import_folder(Path(options.import_from), options.name, stop)
+                imported = import_folder(_folder_given(options.import_from, "--import"), options.name, stop)
         files = create_pack(options.name, here, imported.files if imported else None, core_version=core_version())
         report.add(scaffolding.new_pack(options.name, folder, files, imported))
         _report_new_pack(report, folder, files, imported)
         report.write(f"{folder / 'README.md'} says how to go on.")
         if options.name in {each.pack.name for each in collect().packs}:
             report.note(f"A pack named {options.name} is installed already. Two packs of one name are both broken.")
+
+
+def _folder_given(folder: str, flag: str) -> Path:
+    if not folder:  # a shell variable that is not set: the current folder is hardly what was meant
+        raise UsageProblem(f"Nothing was written: {flag} is empty. Name a folder of migrations.")
+    return Path(folder)
 
 
 def _source_folder(pack_name: str) -> Path:

@@ -159,10 +159,19 @@ def test_a_down_script_that_fails_is_left_out_with_a_note(imported, tmp_path: Pa
     assert [each.reversible for each in found.migrations] == [False, False, True]
     folder = tmp_path / "theirs"
     assert found.notes == (
-        f"the rollback of 001_a fails and was left out: {folder / '1_a.sql'}, line 5: OperationalError: no such table: gone",
-        f"the rollback of 002_b fails and was left out: {folder / '2_b.sql'}, line 4: after it, the migration can't be applied "
+        f"the rollback of 001_a was left out: {folder / '1_a.sql'}, line 5: OperationalError: no such table: gone",
+        f"the rollback of 002_b was left out: {folder / '2_b.sql'}, line 4: after it, the migration can't be applied "
         "again (OperationalError: table c already exists)",
     )
+
+
+def test_a_down_script_that_leaves_a_reference_broken_is_left_out_with_a_note(imported):
+    up = "CREATE TABLE tags (id INTEGER PRIMARY KEY);\nCREATE TABLE IF NOT EXISTS uses (tag REFERENCES tags (id));"
+    found = imported({"1_a.sql": goose(up, "DROP TABLE tags;")})
+    assert list(found.files) == ["001_a.sql"]
+    (note,) = found.notes
+    assert "the rollback of 001_a was left out: " in note
+    assert "1_a.sql, line 5: after it, uses(tag) refers to tags" in note
 
 
 def test_empty_scripts_and_files_that_are_no_migrations_are_noted(imported, tmp_path: Path):

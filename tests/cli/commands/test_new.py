@@ -79,6 +79,13 @@ def test_new_names_what_is_wrong_with_the_pack(homie, here: Path, installed):
     assert (invalid.code, invalid.json["error"]["code"]) == (2, "pack_invalid")
 
 
+def test_a_folder_option_that_is_empty_is_not_the_current_folder(homie, here: Path):
+    for arguments in (("new", "notes", "x", "--dir", ""), ("new-pack", "notes", "--import", "")):
+        said = homie(*arguments)
+        assert (said.code, said.err) == (2, f"Error: Nothing was written: {arguments[-2]} is empty. Name a folder of migrations.\n")
+    assert list(here.iterdir()) == []
+
+
 def test_new_pack_writes_a_pack_and_lists_its_files(homie, here: Path):
     said = homie("new-pack", "my_notes")
     assert (said.code, said.err) == (0, "")
