@@ -1,41 +1,30 @@
 """
 `DatabaseReader`: everything that can be asked about one database without changing it.
 
-Each method hands on to one room. `MigrationRunner` is a reader that can also change the database.
+Each method calls one room. `MigrationRunner` is a reader that can also change the database.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from homie_migrations_core.database_access import DatabaseAccess
 from homie_migrations_core.database_view import DatabaseView
 from homie_migrations_core.errors import (
     DatabaseInterrupted,
     DatabaseNotCurrent,
-    DatabaseNotReachable,
-    DatabaseUnusable,
-    ForeignTrackingTable,
-    MigrationReplaced,
     NotReplayable,
     PackBroken,
-    RunRefused,
-    UsageProblem,
 )
-from homie_migrations_core.packs.selection import report_unknown
-from homie_migrations_core.packs.source import PackSource
 from homie_migrations_core.planning.applying import plan_apply
-from homie_migrations_core.running.up_to_date import are_up_to_date
-from homie_migrations_core.sqlite.file import EMPTY, DatabaseFile
-from homie_migrations_core.stopping import StopRequest
+from homie_migrations_core.sqlite.file import EMPTY
 
 if TYPE_CHECKING:
     from homie_migrations_core.broken import BrokenPack
     from homie_migrations_core.inspection.detection import Detected
-    from homie_migrations_core.inspection.replay import Replayer
     from homie_migrations_core.model import (
         DatabaseStatus,
         Finding,
@@ -48,42 +37,14 @@ if TYPE_CHECKING:
         Snapshot,
         State,
     )
-    from homie_migrations_core.packs.definition import MigrationPack
-    from homie_migrations_core.packs.registered import Collected
     from homie_migrations_core.sqlite.schema_objects import Schema
     from homie_migrations_core.sqlite.tracking import Tracking
 
 _log = logging.getLogger("homie_migrations")
 
 
-class DatabaseReader:
-    """One database and the packs that belong to it. No method changes a byte or makes a file."""
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        packs: Sequence[MigrationPack] | None = None,
-        *,
-        only: Collection[str] = (),
-        lock_timeout: float = 30.0,
-        should_stop: Callable[[], bool] | StopRequest | None = None,
-        make_parents: bool = False,
-        database: str | None = None,
-        collected: Collected | None = None,
-        backup_dir: str | os.PathLike[str] | None = None,
-    ) -> None:
-        text = os.fspath(path)
-        if not text or "\0" in text or text == ":memory:":
-            raise DatabaseNotReachable(repr(text), "it is not the name of a file", "Name the database file.")
-        self.path = Path(os.path.abspath(text))
-        stop = should_stop if isinstance(should_stop, StopRequest) else StopRequest(should_stop)
-        self._file = DatabaseFile(str(self.path), lock_timeout, stop)
-        self._source = PackSource(str(self.path), packs, only=only, database=database or self.path.name, collected=collected)
-        self._make_parents = make_parents
-        if backup_dir is not None and not os.fspath(backup_dir):
-            raise UsageProblem("Nothing was done", "the name of the folder for snapshots is empty", "Name a folder.")
-        self._backup_dir = None if backup_dir is None else os.path.abspath(backup_dir)
-        self._replayer: Replayer | None = None
+class DatabaseReader(DatabaseAccess):
+    """The questions about one database and its packs. No method changes a byte or makes a file."""
 
     # --- states and findings ------------------------------------------------------------------------
 
@@ -269,62 +230,6 @@ class DatabaseReader:
 
         with self._file.stopping():
             return preview(self._file, os.path.abspath(snapshot), self._recorded, attributed)
-
-    # --- what the methods share ---------------------------------------------------------------------
-
-    def _is_up_to_date(self) -> bool:
-        """Tell whether there is nothing to do for sure. It reads little, waits for nothing and explains nothing."""
-        chosen, broken = self._source.choose()
-        folders = [each.folder for each in chosen if each.folder]
-        return not broken and are_up_to_date(str(self.path), [each.pack for each in chosen], folders)
-
-    def _report_unknown(self) -> None:
-        """Log the installed entry points that cannot be loaded, unless the caller chose among the packs."""
-        if self._source.collected is not None and not self._source.only:
-            report_unknown(self._source.collected)
-
-    def _view(self, *, recover: bool = False) -> DatabaseView:
-        """Read the packs and the records as they are now. Only with `recover` is an interrupted run rolled back."""
-        view = self._view_of(EMPTY)
-        return view.at(self._file.read_tracking(makes_parents=self._make_parents, recover=recover))
-
-    def _view_and_schema(self) -> tuple[DatabaseView, Schema]:
-        view = self._view_of(EMPTY)
-        tracking, real = self._file.read_tracking_and_schema(makes_parents=self._make_parents)
-        return view.at(tracking), real
-
-    def _view_of(self, tracking: Tracking) -> DatabaseView:
-        """Read the packs, and show them with what is said to be recorded."""
-        return DatabaseView(str(self.path), self._source, *self._source.read(), tracking)
-
-    def _plan_apply(self, view: DatabaseView, *, to: str | None, allow_late: bool) -> Plan:
-        try:
-            return view.plan_apply(to=to, allow_late=allow_late)
-        except RunRefused as refused:
-            from homie_migrations_core.inspection.refusals import explain_refusal
-
-            replaced = any(isinstance(reason, MigrationReplaced) for reason in refused.reasons)
-            real = self._file.read_schema() if replaced else {}
-            with self._file.replaying():
-                explained = explain_refusal(refused, view.packs, view.attributed, real, self._replays(), self._file.stop)
-            raise explained from None
-
-    def _replays(self) -> Replayer:
-        if self._replayer is None:
-            from homie_migrations_core.inspection.replay import Replayer
-
-            self._replayer = Replayer()
-        return self._replayer
-
-    def _recorded(self) -> tuple[Sequence[Record], bool]:
-        """Return the records, if they can be read, and whether the file may hold anything."""
-        if not self._file.exists:
-            return (), False
-        try:
-            view = self._view()
-        except (DatabaseUnusable, DatabaseInterrupted, ForeignTrackingTable):
-            return (), True
-        return view.attributed, view.tracking.holds_tables
 
 
 def log_problems(view: DatabaseView, plan: Plan) -> None:

@@ -93,7 +93,7 @@ class Problems:
             problem = self._of_keys[identity]
             rows[problem] = rows.get(problem, 0) + (count if value is not None else 0)
         keys = [
-            problem._replace(sentence=f"{problem.sentence} ({count})") if count else problem
+            problem._replace(sentence=f"{problem.sentence} ({count} {'row' if count == 1 else 'rows'})") if count else problem
             for problem, count in sorted(rows.items(), key=lambda each: each[0].sentence)
         ]
         return [*keys, *sorted(self._schema.values(), key=lambda each: each.sentence)]

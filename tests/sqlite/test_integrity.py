@@ -135,29 +135,32 @@ def test_a_key_whose_parent_column_is_gone_or_not_unique_is_caught(family: Famil
 @pytest.mark.parametrize(
     ("migration", "found"),
     [
-        ("INSERT INTO child VALUES (20, 99);", "child(parent_id) has rows without their parent in parent (1)"),
-        ("DELETE FROM parent WHERE id = 1;", "child(parent_id) has rows without their parent in parent (2)"),
-        ("UPDATE parent SET id = id + 100;", "child(parent_id) has rows without their parent in parent (3)"),
-        ("UPDATE child SET parent_id = 5 WHERE id = 13;", "child(parent_id) has rows without their parent in parent (1)"),
-        ("CREATE TABLE g (c REFERENCES child (id)); INSERT INTO g VALUES (77);", "g(c) has rows without their parent in child (1)"),
+        ("INSERT INTO child VALUES (20, 99);", "child(parent_id) has rows without their parent in parent (1 row)"),
+        ("DELETE FROM parent WHERE id = 1;", "child(parent_id) has rows without their parent in parent (2 rows)"),
+        ("UPDATE parent SET id = id + 100;", "child(parent_id) has rows without their parent in parent (3 rows)"),
+        ("UPDATE child SET parent_id = 5 WHERE id = 13;", "child(parent_id) has rows without their parent in parent (1 row)"),
+        (
+            "CREATE TABLE g (c REFERENCES child (id)); INSERT INTO g VALUES (77);",
+            "g(c) has rows without their parent in child (1 row)",
+        ),
         (
             "ALTER TABLE child ADD COLUMN other REFERENCES parent; UPDATE child SET other = 9;",
-            "child(other) has rows without their parent in parent (4)",
+            "child(other) has rows without their parent in parent (4 rows)",
         ),
         (
             "CREATE TRIGGER t AFTER INSERT ON parent BEGIN INSERT INTO child VALUES (new.id, 98); END; INSERT INTO parent VALUES (3, '');",
-            "(1)",
+            "(1 row)",
         ),
         (
             "CREATE TEMP TABLE child (x); INSERT INTO main.child VALUES (20, 99);",
-            "child(parent_id) has rows without their parent in parent (1)",
+            "child(parent_id) has rows without their parent in parent (1 row)",
         ),
         (
             "CREATE TABLE w (k INTEGER PRIMARY KEY REFERENCES parent) WITHOUT ROWID; INSERT INTO w VALUES (1), (44);",
-            "w(k) has rows without their parent in parent (1)",
+            "w(k) has rows without their parent in parent (1 row)",
         ),
-        ("PRAGMA foreign_keys = OFF; DELETE FROM parent;", "(3)"),
-        ("PRAGMA defer_foreign_keys = ON; DELETE FROM parent;", "(3)"),
+        ("PRAGMA foreign_keys = OFF; DELETE FROM parent;", "(3 rows)"),
+        ("PRAGMA defer_foreign_keys = ON; DELETE FROM parent;", "(3 rows)"),
     ],
 )
 def test_a_violation_that_a_migration_introduces_stops_it(family: FamilyDatabase, migration: str, found: str) -> None:
@@ -196,20 +199,20 @@ def test_violations_that_were_there_before_do_not_stop_a_migration_that_adds_non
 def test_only_the_new_violations_are_listed(family: FamilyDatabase) -> None:
     run_sql(family.path, ORPHANS + "CREATE TABLE other (p REFERENCES parent (id)); INSERT INTO other VALUES (9);")
     found = family.refuses("INSERT INTO child VALUES (60, 7), (61, 66), (62, NULL);")
-    assert found == "child(parent_id) has rows without their parent in parent (2)"
+    assert found == "child(parent_id) has rows without their parent in parent (2 rows)"
 
 
 def test_a_new_violation_is_found_though_an_old_one_was_repaired(family: FamilyDatabase) -> None:
     """As many rows without a parent as before, but not the same ones."""
     run_sql(family.path, ORPHANS)
     found = family.refuses("DELETE FROM child WHERE parent_id = 7; DELETE FROM parent WHERE id = 1;")
-    assert found == "child(parent_id) has rows without their parent in parent (2)"
+    assert found == "child(parent_id) has rows without their parent in parent (2 rows)"
 
 
 def test_in_a_table_without_rowids_violations_are_counted(family: FamilyDatabase) -> None:
     run_sql(family.path, "CREATE TABLE w (k INTEGER PRIMARY KEY REFERENCES parent) WITHOUT ROWID; INSERT INTO w VALUES (1), (44);")
     family.run("INSERT INTO w VALUES (2);")
-    assert "w(k) has rows without their parent in parent (1)" in family.refuses("INSERT INTO w VALUES (45);")
+    assert "w(k) has rows without their parent in parent (1 row)" in family.refuses("INSERT INTO w VALUES (45);")
 
 
 @pytest.mark.parametrize("also", ["", "ALTER TABLE child RENAME COLUMN id TO number;"])
@@ -236,7 +239,7 @@ def test_the_state_before_is_known_though_the_step_outgrew_sqlites_cache(tmp_pat
     if adds:
         assert (
             family.refuses(script + "INSERT INTO child VALUES (60, 99);")
-            == "child(parent_id) has rows without their parent in parent (1)"
+            == "child(parent_id) has rows without their parent in parent (1 row)"
         )
     else:
         family.run(script)
@@ -434,7 +437,7 @@ def test_the_same_holds_for_a_rollback(family: FamilyDatabase) -> None:
     pack = write_pack(family.folder, "p", files)
     MigrationRunner(family.path, [pack], backup=False).apply()
     before = family.content
-    with pytest.raises(ForeignKeysViolated, match=r"Rolling back p:001_step failed.*without their parent in parent \(3\)"):
+    with pytest.raises(ForeignKeysViolated, match=r"Rolling back p:001_step failed.*without their parent in parent \(3 rows\)"):
         MigrationRunner(family.path, [pack], backup=False).rollback("p")
     assert family.content == before
 
@@ -453,14 +456,14 @@ ROWS, DANGLING, VIEW = "foreign_keys_violated", "dangling_reference", "broken_vi
 @pytest.mark.parametrize(
     ("script", "expected"),
     [
-        ("DELETE FROM parent WHERE id = 2;", [(ROWS, "child", "child(parent_id) has rows without their parent in parent (1)")]),
+        ("DELETE FROM parent WHERE id = 2;", [(ROWS, "child", "child(parent_id) has rows without their parent in parent (1 row)")]),
         # Rows of a reference that leads nowhere are part of that problem: with their parent's table they are found or not.
-        ("DROP TABLE parent;", [(DANGLING, "child", "child(parent_id) refers to parent, which does not exist (3)")]),
+        ("DROP TABLE parent;", [(DANGLING, "child", "child(parent_id) refers to parent, which does not exist (3 rows)")]),
         (
             "DELETE FROM child; DROP TABLE parent;",
             [(DANGLING, "child", "child(parent_id) refers to parent, which does not exist")],
         ),
-        (WRONG_ORDER, [(DANGLING, "child", "child(parent_id) refers to old_parent, which does not exist (3)")]),
+        (WRONG_ORDER, [(DANGLING, "child", "child(parent_id) refers to old_parent, which does not exist (3 rows)")]),
         (
             "CREATE TABLE c (x REFERENCES parent (lost));",
             [(DANGLING, "c", "c(x) refers to the column lost of parent, which does not exist")],
@@ -475,7 +478,7 @@ ROWS, DANGLING, VIEW = "foreign_keys_violated", "dangling_reference", "broken_vi
             "CREATE TABLE c (x REFERENCES parent (lost), y REFERENCES parent, z REFERENCES nowhere);"
             "INSERT INTO c VALUES (1, 1, 1), (2, 99, 2), (3, NULL, 3);",
             [
-                (ROWS, "c", "c(y) has rows without their parent in parent (1)"),
+                (ROWS, "c", "c(y) has rows without their parent in parent (1 row)"),
                 (DANGLING, "c", "c(x) refers to the column lost of parent, which does not exist"),
                 (DANGLING, "c", "c(z) refers to nowhere, which does not exist"),
             ],
@@ -485,7 +488,7 @@ ROWS, DANGLING, VIEW = "foreign_keys_violated", "dangling_reference", "broken_vi
             "INSERT INTO two VALUES (1, 1, 0), (1, 2, 0), (1, NULL, 0);",
             [
                 (DANGLING, "two", "two(c) refers to the column gone of parent, which does not exist"),
-                (ROWS, "two", "two(a, b) has rows without their parent in two (1)"),
+                (ROWS, "two", "two(a, b) has rows without their parent in two (1 row)"),
             ],
         ),
         ("CREATE VIEW v AS SELECT * FROM nowhere;", [(VIEW, "v", "the view v no longer works: no such table: main.nowhere")]),
@@ -520,4 +523,4 @@ def test_a_reference_to_a_column_that_was_missing_before_does_not_hide_new_rows_
     run_sql(one_family.path, "CREATE TABLE c (x REFERENCES parent (lost), y REFERENCES parent);")
     one_family.run("INSERT INTO c VALUES (1, 1);")
     found = one_family.refuses("INSERT INTO c VALUES (2, 99);")
-    assert found == "c(y) has rows without their parent in parent (1)"
+    assert found == "c(y) has rows without their parent in parent (1 row)"

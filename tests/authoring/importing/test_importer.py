@@ -106,7 +106,7 @@ def goose(up: str, down: str = "") -> str:
         ({"1_a.sql": "SELECT 1;\n\nSELEC 2;\n"}, ['1_a.sql, line 3: OperationalError: near "SELEC": syntax error']),
         (
             {"V1__a.sql": "CREATE TABLE a (id INTEGER PRIMARY KEY);", "V2__b.sql": "CREATE TABLE b (a REFERENCES a);\nINSERT INTO b VALUES (1);"},
-            ["V2__b.sql, line 1: b(a) has rows without their parent in a (1)"],
+            ["V2__b.sql, line 1: b(a) has rows without their parent in a (1 row)"],
         ),
     ],
 )  # fmt: skip
