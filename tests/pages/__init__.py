@@ -1,6 +1,7 @@
 """
 The documentation pages as tests see them.
 
-`reading` finds what is on a page, `running` types its commands, `generated` writes what the program knows better.
-`python -m pages` in `tests/` (`make docs-update`) writes generated parts and outputs into the pages.
+`reading` finds what is on a page, `running` types its commands, `generated` writes what the program knows better,
+`pictures` draws what commands show at a terminal.
+`python -m pages` in `tests/` (`make docs-update`) writes generated parts, outputs and pictures.
 """

@@ -1,4 +1,4 @@
-"""Write the generated parts and the outputs of commands into the pages: `python -m pages [PAGE ...]`."""
+"""Write the generated parts, the outputs of commands and pictures of them into the pages: `python -m pages [PAGE ...]`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from preloaded import PreloadedPython
 
-from pages import generated
+from pages import generated, pictures
 from pages.reading import PAGES, blocks, name_of, text_of
 from pages.running import run_page, with_outputs
 
@@ -25,6 +25,8 @@ def main(only: list[str]) -> None:
                 done = run_page(text, Path(place), python)
             page.write_text(with_outputs(text, done), encoding="utf-8")
             print(name_of(page))
+    if not only:
+        pictures.write()
 
 
 if __name__ == "__main__":
