@@ -9,13 +9,21 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from json_documents import read_document
+from json_documents import asks_for_events, read_document, read_events
 from pages.generated import commands as known_commands
 from pages.reading import PAGES, ROOT, blocks, commands, name_of, text_of
 from pages.running import as_on_a_page, run_page
 from preloaded import PreloadedPython
 
 RUN = [page for page in PAGES if any(each.kind == "console" for each in blocks(text_of(page)))]
+
+
+def check_json(arguments: list[str], output: str) -> None:
+    """Hold what a command has printed to its schemas; on a page, stdout and stderr are one."""
+    if "--json" in arguments:
+        read_document(arguments, output[output.index("{\n") :])
+    if asks_for_events(arguments):
+        read_events("".join(line for line in output.splitlines(keepends=True) if line.startswith('{"event"')))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the pages are typed into a POSIX shell")
@@ -27,8 +35,8 @@ def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path, preloa
     following = [command for command, _ in shown[1:]] + [""]
     for (command, expected), (code, output), then in zip(shown, done, following, strict=True):
         assert as_on_a_page(output) == as_on_a_page(expected), f"after: {command}\n(`make docs-update` writes the page again)"
-        if re.fullmatch(r"homie migrations [^|<>&;]*--json[^|<>&;]*", command):
-            read_document(shlex.split(command)[2:], output[output.index("{\n") :])  # behind what it printed on stderr
+        if re.fullmatch(r"homie migrations [^|<>&;]*json[^|<>&;]*", command):
+            check_json(shlex.split(command)[2:], output)
         assert code == 0 or then == "echo $?", f"{command} ended with {code}, and the page does not say so:\n{output}"
 
 

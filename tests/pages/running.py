@@ -153,6 +153,7 @@ def run_page(text: str, place: Path, python: PreloadedPython) -> list[tuple[int,
 def timeless(output: str) -> str:
     """Replace the times of this run by the one time that every page shows."""
     output = re.sub(r"\b20(?:2[6-9]|[3-9]\d)-\d\d-\d\d \d\d:\d\d:\d\d\b", "2026-01-05 09:30:00", output)
+    output = re.sub(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "2026-01-05T09:30:00.000Z", output)
     output = re.sub(r"\b20\d{6}T\d{6}\.\d{6}Z\b", "20260105T093000.000000Z", output)
     output = re.sub(r"\bmade in \d+\.\d s\b", "made in 0.0 s", output)
     return re.sub(r" \d+ ms\b", " 1 ms", re.sub(r" in \d+\.\d+s\b", " in 0.10s", output)).strip("\n")
