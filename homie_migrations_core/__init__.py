@@ -2,8 +2,8 @@
 Migrations for the SQLite databases of Python applications, shipped as packs by the distributions that need them.
 
 The public names are listed here, and load when they are first used: importing the package costs almost nothing. Public
-besides are the modules `errors` (every exception), `compat` (the calls of Homie's earlier runner) and `testing` (the
-pytest plugin). Everything else may change.
+besides are the modules `errors` (every exception), `fleet` (many databases), `compat` (the calls of Homie's earlier runner)
+and `testing` (the pytest plugin). Everything else may change.
 
 (PYTEST_DONT_REWRITE: without this, pytest warns that it came too late to rewrite the asserts of this distribution.)
 """

@@ -72,6 +72,12 @@ EXAMPLES = [
     errors.RunStopped(DB, "a:001_one"),
     errors.RunStopped(DB),
     errors.DatabaseInterrupted(DB),
+    errors.PacksDiffer(["mail"]),
+    errors.PacksDiffer(["mail", "file"], "mail: its folder /mail does not exist or is not a folder"),
+    errors.WorkerDied(DB, "BrokenProcessPool: a process was terminated"),
+    errors.ExecutorBroken("its executor broke (BrokenProcessPool: a process was terminated)"),
+    errors.ExecutorBroken("no Dask scheduler answers at tcp://host:8786 (timed out)", "Check the address."),
+    errors.ReportUnusable("/data/notes.txt"),
 ]
 
 SHOWN = Path(__file__).with_name("errors_as_shown.txt").read_text(encoding="utf-8").strip().split("\n\n")

@@ -110,6 +110,8 @@ def become(arguments: list[str], cwd: str, environment: dict[str, str], output: 
     """Run a program in this process as if it had been started for it."""
     signal.alarm(TIMEOUT)  # ends a program that hangs
     os.chdir(cwd)
+    if (processes := sys.modules.get("multiprocessing.process")) is not None:
+        processes.ORIGINAL_DIR = cwd  # where a process that is spawned looks for the program; found out when it is imported
     os.environ.clear()
     os.environ.update(environment)
     written = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -8,7 +8,7 @@ is imported when the command is called, or when its help is shown.
 from __future__ import annotations
 
 import importlib
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
@@ -34,6 +34,7 @@ _COMMANDS = {
         "repair": "records",
         "baseline": "records",
     },
+    "Many databases": {"fleet": "fleet_group"},
     "Safety net": {"rehearse": "rehearse", "backup": "snapshots", "backups": "snapshots", "restore": "snapshots"},
     "For pack authors": {"new-pack": "new", "new": "new", "check": "check"},
 }
@@ -44,19 +45,27 @@ ALIASES = {"up": "apply", "upgrade": "apply", "migrate": "apply"}
 class LazyCommands(PlainHelpGroup):
     """Commands that are imported when they are asked for. Their errors become messages and exit codes here."""
 
+    table: ClassVar[dict[str, tuple[str, str]]] = _PANEL_AND_MODULE
+    """The panel in the help and the module of each command."""
+
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(_PANEL_AND_MODULE)
+        return list(self.table)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         name = ALIASES.get(cmd_name, cmd_name)
-        if name not in _PANEL_AND_MODULE:
+        if name not in self.table:
             return None
-        panel, module_name = _PANEL_AND_MODULE[name]
+        panel, module_name = self.table[name]
         module = importlib.import_module(f"homie_migrations_core.cli.commands.{module_name}")
-        return typer_command(name, getattr(module, name.replace("-", "_")), panel)
+        made = getattr(module, name.replace("-", "_"))
+        if not isinstance(made, typer.Typer):
+            return typer_command(name, made, panel)
+        group: Any = typer.main.get_command(made)
+        group.rich_help_panel = panel
+        return group
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        self.commands = dict.fromkeys(_PANEL_AND_MODULE)  # type: ignore[assignment]  # for "did you mean"
+        self.commands = dict.fromkeys(self.list_commands(ctx))  # type: ignore[assignment]  # for "did you mean"
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:

@@ -156,6 +156,20 @@ def select_folder(folder: str, database: list[str] | None, names: Sequence[str],
     return Selection(tuple(Target(path, "--database", (), (pack,), make_parents=False) for path in paths), None, ())
 
 
+def select_installed_packs(names: Sequence[str]) -> list[MigrationPack]:
+    """
+    Return the installed packs of these names.
+
+    Raises:
+        UnknownPack, PackBroken: There is none, or it can't be used.
+    """
+    from homie_migrations_core.packs.discovery import collect
+
+    collected = collect()
+    _require_known(names, collected)
+    return [each.pack for each in collected.packs if each.pack.name in names]
+
+
 def _require_known(names: Sequence[str], collected: Collected) -> None:
     known = {each.pack.name for each in collected.packs}
     for name in names:

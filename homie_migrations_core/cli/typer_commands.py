@@ -71,6 +71,7 @@ def _parameter(name: str, declared: Option) -> inspect.Parameter:
     kinds: dict[str, Any] = {
         "bool": bool,
         "float": float,
+        "int": int,
         "int | None": int | None,
         "str": str,
         "str | None": str | None,

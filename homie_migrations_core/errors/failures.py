@@ -212,3 +212,46 @@ class DatabaseInterrupted(HomieMigrationsError):
             "a process that was changing it was killed and left a journal",
             "The next `homie migrations apply` (or any program that writes to it) rolls that back.",
         )
+
+
+class PacksDiffer(HomieMigrationsError):
+    """The packs of a fleet's worker are not those of the caller; the worker did nothing."""
+
+    code = "packs_differ"
+
+    def __init__(self, packs: Sequence[str], found: str = "") -> None:
+        self.packs, self.found = tuple(packs), found
+        names = ", ".join(packs)
+        super().__init__(
+            "Nothing was done",
+            f"a worker has other migrations of {names} than the caller{f' ({found})' if found else ''}",
+            "Install the same release of the packs wherever workers run, and start the workers again.",
+        )
+
+
+class WorkerDied(HomieMigrationsError):
+    """A database of a fleet got no answer from its worker. It may be migrated or not; it is never half migrated."""
+
+    code = "worker_died"
+
+    def __init__(self, path: str, found: str) -> None:
+        self.path, self.found = path, found
+        super().__init__(
+            f"The worker that had {path} gave no answer",
+            found,
+            "The database is at a migration boundary: `homie migrations status` shows which. Run it again, alone, to see why.",
+        )
+
+
+class ExecutorBroken(HomieMigrationsError):
+    """The executor of a fleet can't be used any more; what it had not begun was not done."""
+
+    code = "executor_broken"
+
+    def __init__(
+        self,
+        found: str,
+        advice: str = "Every outcome that was reported holds. Run the same databases again, with a new executor, to continue.",
+    ) -> None:
+        self.found = found
+        super().__init__("The fleet was not finished", found, advice)

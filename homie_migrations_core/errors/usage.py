@@ -185,3 +185,13 @@ class NotCreated(UsageProblem):
     def __init__(self, found: str, advice: str) -> None:
         self.found = found
         super().__init__("Nothing was written", found, advice)
+
+
+class ReportUnusable(UsageProblem):
+    """A file that should be the report of a fleet holds something else."""
+
+    code = "report_unusable"
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__("Nothing was done", f"{path} is not the report of a fleet", "Name a file that --report wrote.")

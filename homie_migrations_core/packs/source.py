@@ -7,7 +7,7 @@ Which ones belong to the database is decided in `packs/selection.py`.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from homie_migrations_core.errors import PackBroken, UnknownPack
 from homie_migrations_core.packs.reading import read_registered
@@ -18,6 +18,41 @@ if TYPE_CHECKING:
     from homie_migrations_core.model import Pack
     from homie_migrations_core.packs.definition import MigrationPack
     from homie_migrations_core.packs.registered import Collected, RegisteredPack
+
+
+class ReadPacks(tuple["MigrationPack", ...]):  # noqa: SLOT001  (a tuple offers no slots with content)
+    """
+    Packs whose files were read already, to be handed in for many databases.
+
+    Raises:
+        PackBroken: One can't be used.
+    """
+
+    read: tuple[Pack, ...]
+    registered: tuple[RegisteredPack, ...]
+    """The same packs with their folders."""
+
+    def __new__(cls, packs: Sequence[MigrationPack]) -> Self:
+        """Read the packs."""
+        from dataclasses import replace
+
+        from homie_migrations_core.packs.discovery import version_of
+        from homie_migrations_core.packs.files import UnusablePack, folder_of
+
+        chosen, broken = handed_in(packs)
+        registered: list[RegisteredPack] = []
+        for each in chosen:
+            try:
+                registered.append(each._replace(folder=folder_of(each.pack.migrations)))
+            except UnusablePack as error:
+                broken.append(each.broken(str(error)))
+        read, unreadable = read_registered(registered)
+        if broken or unreadable:
+            raise PackBroken([*broken, *unreadable], done="Nothing was done")
+        self = super().__new__(cls, packs)
+        self.read = tuple(replace(pack, distribution_version=version_of(pack.package)) if pack.package else pack for pack in read)
+        self.registered = tuple(registered)
+        return self
 
 
 class PackSource:
@@ -37,7 +72,7 @@ class PackSource:
         collected: Collected | None = None,
     ) -> None:
         self.path, self.database, self.only = path, database, tuple(only)
-        self.handed_in = None if packs is None else tuple(packs)
+        self.handed_in = packs if packs is None or isinstance(packs, ReadPacks) else tuple(packs)
         self.collected = collected
         """What the installed distributions register; None until it is needed, and for packs that are handed in."""
 
@@ -48,6 +83,8 @@ class PackSource:
         Raises:
             PackNotChosen, UnknownPack, NothingInstalled: As `choose`.
         """
+        if isinstance(self.handed_in, ReadPacks):
+            return list(self.handed_in.registered), []
         if self.handed_in is not None:
             return handed_in(self.handed_in)
         if self.collected is None:
@@ -64,6 +101,8 @@ class PackSource:
             PackBroken, UnknownPack: One that `only` names is broken or not there.
             PackNotChosen, NothingInstalled: As `choose`.
         """
+        if isinstance(self.handed_in, ReadPacks) and not self.only:
+            return self.handed_in.read, ()
         chosen, broken = self.choose()
         packs, unreadable = read_registered(chosen)
         broken += unreadable

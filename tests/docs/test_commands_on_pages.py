@@ -42,7 +42,11 @@ def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path, preloa
 
 def test_every_command_on_a_page_exists():
     known = known_commands()
-    shown = {(name_of(page), command) for page in PAGES for command in re.findall(r"`?homie migrations ([a-z-]+)", text_of(page))}
+    shown = {
+        (name_of(page), command)
+        for page in PAGES
+        for command in re.findall(r"`?homie migrations ((?:fleet )?[a-z-]+)", text_of(page))
+    }
     assert not {each for each in shown if each[1] not in known}
 
 

@@ -7,7 +7,7 @@ that a command prints to its schema.
 
 from __future__ import annotations
 
-from homie_migrations_core.cli.documents import changes, events, inspection, scaffolding, snapshots
+from homie_migrations_core.cli.documents import changes, events, fleet, inspection, scaffolding, snapshots
 
 # command → what it may add to each database
 DATABASE_FIELDS: dict[str, tuple[type, ...]] = {
@@ -33,6 +33,9 @@ DOCUMENT_FIELDS: dict[str, tuple[type, ...]] = {
     "check": (inspection.CheckFields,),
     "new": (scaffolding.NewFields,),
     "new-pack": (scaffolding.NewPackFields,),
+    "fleet apply": (fleet.FleetFields,),
+    "fleet status": (fleet.FleetFields,),
+    "fleet validate": (fleet.FleetFields,),
 }
 # what is written as lines of JSON → the kinds of its lines
 LINES: dict[str, tuple[type, ...]] = {"progress": events.EVENTS}
