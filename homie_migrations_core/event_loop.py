@@ -24,7 +24,8 @@ async def wait_or_stop(future: Future[_T], stop: threading.Event | None = None) 
 
     `future` is what an executor's `submit` returns, and `stop` is what the work looks at:
     `MigrationRunner(path, should_stop=stop.is_set)`. Work that has not begun is given up at once. Without `stop`, the
-    work is waited for and not stopped. The event loop is free meanwhile.
+    work is waited for and not stopped. The event loop is free meanwhile. Await this where the work is submitted: a task
+    that is cancelled before its first step stops nothing.
 
     Raises:
         asyncio.CancelledError: This was cancelled. The work has ended; if it failed while it was stopped, that is logged.

@@ -33,10 +33,10 @@ async def arun_migrations(
     path: str | os.PathLike[str], packs: Sequence[MigrationPack] | None = None, *, backup: bool = True
 ) -> int:
     """
-    Do the same in a thread of its own, so that the event loop of asyncio stays free.
+    Bring a database up to date as `run_migrations` does, in a thread of its own, so that the event loop of asyncio stays free.
 
-    If this is cancelled, the running migration is undone, and only then does the call end. The migrations that were
-    committed before it stay.
+    Returns the number of migrations that this call applied. If it is cancelled, the running migration is undone, and
+    only then does the call end. The migrations that were committed before it stay.
 
     Raises:
         asyncio.CancelledError: The call was cancelled, and nothing of it runs any more.
