@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from authoring.importing.other_tools_folders import HISTORY, ONE_WAY, SHAPES, STAMPS, Change, write_folder
 from helpers import fingerprint, write_pack
+from pages.reading import blocks, text_of
 
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.authoring.importing import importer
@@ -120,6 +121,15 @@ def test_dbmate_sorts_by_file_name_and_so_does_the_import(tmp_path: Path):
     line = [find_dbmate(), "--url", f"sqlite:{tmp_path / 'theirs.db'}", "--no-dump-schema", "--migrations-dir", str(tmp_path)]
     subprocess.run([*line, "up"], check=True, capture_output=True)
     assert [each.name for each in import_folder(tmp_path, "t").migrations] == ["001_last", "002_first"]
+
+
+def test_the_page_about_dbmate_writes_by_hand_what_the_import_makes(tmp_path: Path):
+    shown = {Path(each.file): each.body for each in blocks(text_of("docs/how-to/come-from-dbmate.md")) if each.file}
+    theirs = {file.name: body for file, body in shown.items() if file.parent == Path("db/migrations")}
+    by_hand = {file.name: body for file, body in shown.items() if file.parent == Path("notes/migrations")}
+    del by_hand["004_archive.sql"]  # the next one, which dbmate never had
+    assert len(theirs) == 3
+    assert import_folder(write_folder(tmp_path, theirs), "notes").files == by_hand
 
 
 def test_numbers_get_as_many_digits_as_the_last_one_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
