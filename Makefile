@@ -5,7 +5,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 export HOMIE_DATA_DIR ?= $(CURDIR)/.homie-data
 
-.PHONY: help run test test-all lint types docs docs-update bench clean
+.PHONY: help run test test-all lint types docs docs-update bench bench-peers clean
 
 help:               ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -41,8 +41,11 @@ docs-update: .venv/test ## write help texts, tables, outputs of commands and pic
 bench: .venv/test   ## measure what it costs, as ratios
 	$(BIN)/python -m benchmarks
 
-clean:              ## remove .venv, the example database and the site
-	rm -rf .venv .homie-data site
+bench-peers: .venv/test ## measure it beside other tools, each in an environment of its own in .peers
+	$(BIN)/python -m benchmarks.peers
+
+clean:              ## remove .venv, .peers, the example database and the site
+	rm -rf .venv .peers .homie-data site
 
 .venv/run: pyproject.toml plugins/file_organizer_migrations/pyproject.toml
 	$(PYTHON) -m venv .venv
