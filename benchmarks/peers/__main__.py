@@ -20,7 +20,7 @@ from benchmarks.__main__ import _positive, _real_disk
 from benchmarks.measuring import CommandFailed, Row, measure
 from benchmarks.measuring import table as as_text
 from benchmarks.peers import page
-from benchmarks.peers.environments import ROOT, environment, release_of, version_of
+from benchmarks.peers.environments import MATPLOTLIB, ROOT, environment, release_of, version_of
 from benchmarks.peers.projects import OURS, PEERS, Tool
 from benchmarks.peers.runs import PLAIN, PYTHON, comparisons
 
@@ -77,7 +77,7 @@ def write_page(results: Mapping[str, tuple[Sequence[Row], int]], remark: str) ->
         {"title": title, "floors": [rows[0].name, PLAIN.name], "bars": [[row.name, row.ratio, *row.quartiles] for row in rows]}
         for title, rows in rows_of.items()
     ]
-    python = environment("plot", [release_of("matplotlib")]) / "python"
+    python = environment("plot", [MATPLOTLIB]) / "python"
     command = [str(python), str(Path(page.__file__).with_name("plot.py")), str(page.PICTURE)]
     done = subprocess.run(command, input=json.dumps(panels), capture_output=True, text=True, check=False)
     if done.returncode != 0:

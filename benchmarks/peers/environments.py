@@ -13,15 +13,14 @@ from benchmarks.measuring import CommandFailed
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / ".peers"
-_OTHER_RELEASES = {"django": "django==5.2.19", "matplotlib": "matplotlib==3.10.9"}
-"""Of what the tests do not use. Django 5.2 is the newest series for Python 3.11."""
+MATPLOTLIB = "matplotlib==3.10.9"
 
 
 def release_of(distribution: str) -> str:
-    """Return the requirement with the release that is measured: the tests' own, where they use the tool."""
+    """Return the requirement with the release that the tests use, which is the one that is measured."""
     extra = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]["test"]
     releases = {re.split("[=><]", each)[0]: each.partition(";")[0] for each in extra}
-    return (releases | _OTHER_RELEASES)[distribution]
+    return releases[distribution]
 
 
 def version_of(requirement: str) -> str:

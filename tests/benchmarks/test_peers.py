@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -23,8 +22,6 @@ PROGRAMS = Path(sys.executable).parent
 @pytest.mark.slow
 @pytest.mark.parametrize("tool", [PLAIN, *OURS, *PEERS], ids=lambda tool: tool.name)
 def test_a_tool_makes_every_table_and_has_nothing_to_do_then(tool: Tool, tmp_path: Path):
-    if tool.name == "Django" and importlib.util.find_spec("django") is None:
-        pytest.skip("Django is not installed")
     project = Project(tool, PROGRAMS, tmp_path, 3)
     for _ in range(2):
         assert project.apply_to_new() > 0
