@@ -21,9 +21,9 @@ from homie_migrations_core.cli.error_layout import error_lines
 from homie_migrations_core.cli.escaping import escape_block, escape_line
 
 
-def write_line(text: str) -> None:
-    """Write one line to stdout."""
-    _write(escape_line(text), sys.stdout)
+def write_line(text: str, coloured: str = "", after: str = "") -> None:
+    """Write one line to stdout. `coloured` is this program's own, and stays as it is."""
+    _write(f"{escape_line(text)}{coloured}{escape_line(after)}", sys.stdout)
 
 
 def write_block(text: str) -> None:

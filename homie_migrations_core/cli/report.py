@@ -19,7 +19,7 @@ from homie_migrations_core.cli import output
 from homie_migrations_core.cli.documents import common
 from homie_migrations_core.cli.error_layout import error_code, error_message
 from homie_migrations_core.cli.options import OutputOptions
-from homie_migrations_core.cli.tables import show_table
+from homie_migrations_core.cli.tables import show_state, show_table
 from homie_migrations_core.errors import HomieMigrationsError
 from homie_migrations_core.model import DatabaseStatus, LeftOut
 from homie_migrations_core.stopping import Stopped
@@ -111,6 +111,11 @@ class Report:
         if self.for_people:
             output.write_line(text)
 
+    def write_state(self, before: str, state: str, after: str = "") -> None:
+        """Write a result for people with a state in it."""
+        if self.for_people:
+            show_state(before, state, after)
+
     def write_block(self, text: str) -> None:
         """Write a result of several lines for people."""
         if self.for_people:
@@ -121,10 +126,10 @@ class Report:
         if self.for_people:
             output.write_error(text)
 
-    def table(self, indent: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def table(self, indent: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *, headed: bool = True) -> None:
         """Write a table for people."""
         if self.for_people:
-            show_table(indent, headings, rows)
+            show_table(indent, headings, rows, headed=headed)
 
     def add(self, fields: Mapping[str, object]) -> None:
         """Add a command's own fields to the document."""

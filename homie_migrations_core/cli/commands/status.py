@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from homie_migrations_core.cli.options import DatabaseOptions, LockOptions, OutputOptions, PackOptions, option
-from homie_migrations_core.cli.report import DatabaseReport, Report
+from homie_migrations_core.cli.report import Report
 from homie_migrations_core.cli.targets import select
 from homie_migrations_core.cli.wording import counted, state_in_words
 from homie_migrations_core.model import DatabaseStatus, MigrationStatus, PackStatus
@@ -26,16 +26,21 @@ def status(options: StatusOptions) -> None:
     with Report(options) as report:
         selection = select(options, options.pack)
         report.broken(selection.broken)
-        found = []
+        found: list[DatabaseStatus] = []
         for target in selection.targets:
             with report.database(target.path) as database:
                 each = target.reader(selection, lock_timeout=options.lock_timeout).status()
                 found.append(each)
                 database.add_status(each)
-                _write_database(database, each, show_all=options.show_all)
                 _set_exit_code(report, each, check=options.check)
-        if len(selection.targets) > 1:
-            report.write(_totals(found, len(selection.targets)))
+        several = len(selection.targets) > 1
+        in_order = [each for each in found if several and _is_in_order(each) and not options.show_all]
+        _write_in_order(report, in_order)
+        for each in found:
+            if each not in in_order:
+                _write_database(report, each, show_all=options.show_all, several=several)
+        if several:
+            _write_totals(report, found, len(selection.targets))
         if not selection.targets and not selection.broken:
             report.write("No installed distribution registers migrations.")
 
@@ -50,22 +55,50 @@ def _set_exit_code(report: Report, found: DatabaseStatus, *, check: bool) -> Non
         report.exit_with(3)
 
 
-def _write_database(report: DatabaseReport, found: DatabaseStatus, *, show_all: bool) -> None:
+def _is_in_order(found: DatabaseStatus) -> bool:
+    return {found.state, *(pack.state for pack in found.packs.values())} == {"up_to_date"}
+
+
+def _write_in_order(report: Report, found: Sequence[DatabaseStatus]) -> None:
+    """Write the databases that are up to date, a line each, by their folders. They come first: what needs attention is last."""
+    folders: dict[str, list[tuple[str, str]]] = {}
+    for each in found:
+        packs = ", ".join(f"{pack.name} {pack.current_version}" for pack in each.packs.values())
+        folders.setdefault(str(each.path.parent), []).append((each.path.name, packs))
+    for folder, rows in folders.items():
+        report.write_state("", "up to date", f" in {folder}:")
+        report.table("  ", ("database", "packs and their versions"), rows)
+
+
+def _write_database(report: Report, found: DatabaseStatus, *, show_all: bool, several: bool) -> None:
     absent = "" if found.exists else " (not made yet)"
-    report.write(f"{found.path}: {state_in_words(found.state)}{absent}")
+    report.write_state(f"{found.path}: ", state_in_words(found.state), absent)
     if found.state == "interrupted":
         report.write("  A process that changed it was interrupted. The next `homie migrations apply` rolls that back.")
+    several = several or len(found.packs) > 1
     for pack in found.packs.values():
-        source = f" ({pack.distribution} {pack.distribution_version})" if pack.distribution else ""
-        of = f" of {pack.latest_version}" if pack.latest_version else ""
-        report.write(f"  {pack.name}{source}: {state_in_words(pack.state)}, version {pack.current_version}{of}")
-        if pack.reason:
-            report.write(f"    {pack.reason}")
-        listed = pack.migrations if show_all else _worth_listing(pack)
-        rows = [(state_in_words(each.state), each.name, time_in_words(each.applied_at)) for each in listed]
-        report.table("    ", ("state", "migration", "applied at"), rows)
-        if others := len(pack.migrations) - len(listed):
-            report.write(f"    and {others:,} more applied (--all lists every migration)")
+        if several and not show_all and pack.state == "up_to_date":
+            report.write_state(f"  {pack.name}: ", state_in_words(pack.state), f", version {pack.current_version}")
+        else:
+            _write_pack(
+                report,
+                pack,
+                pack.migrations if show_all else _worth_listing(pack),
+                with_distribution=not several or show_all,
+                headed=not several,
+            )
+
+
+def _write_pack(report: Report, pack: PackStatus, listed: Sequence[MigrationStatus], *, in_full: bool) -> None:
+    source = f" ({pack.distribution} {pack.distribution_version})" if pack.distribution and in_full else ""
+    of = f" of {pack.latest_version}" if pack.latest_version else ""
+    report.write_state(f"  {pack.name}{source}: ", state_in_words(pack.state), f", version {pack.current_version}{of}")
+    if pack.reason:
+        report.write(f"    {pack.reason}")
+    rows = [(state_in_words(each.state), each.name, time_in_words(each.applied_at)) for each in listed]
+    report.table("    ", ("state", "migration", "applied at"), rows, headed=in_full)
+    if others := len(pack.migrations) - len(listed):
+        report.write(f"    and {others:,} more applied (--all lists every migration)")
 
 
 def _worth_listing(pack: PackStatus) -> Sequence[MigrationStatus]:
@@ -75,7 +108,7 @@ def _worth_listing(pack: PackStatus) -> Sequence[MigrationStatus]:
     return [each for each in pack.migrations if each is newest or each not in in_order]
 
 
-def _totals(found: Sequence[DatabaseStatus], databases: int) -> str:
+def _write_totals(report: Report, found: Sequence[DatabaseStatus], databases: int) -> None:
     """Sum up several databases in one line."""
     states: dict[str, int] = {}
     for each in found:
@@ -84,4 +117,4 @@ def _totals(found: Sequence[DatabaseStatus], databases: int) -> str:
     if databases > len(found):
         parts.append(f"{databases - len(found):,} with an error")
     pending = sum(each.state in ("pending", "late") for one in found for pack in one.packs.values() for each in pack.migrations)
-    return f"{counted(databases, 'database')}: {', '.join(parts)}; {counted(pending, 'migration')} pending"
+    report.write(f"{counted(databases, 'database')}: {', '.join(parts)}; {counted(pending, 'migration')} pending")

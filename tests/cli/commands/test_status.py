@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -134,3 +137,99 @@ def test_check_of_a_late_migration_ends_with_1_because_apply_would_refuse(homie,
     tasks.add({"003_three.py": creates(3, "three")})
     assert homie("status", *tasks.options).code == 0
     assert homie("status", *tasks.options, "--check").code == 1
+
+
+# --- many packs and databases ---------------------------------------------------------------------------------
+
+
+def test_of_several_packs_those_in_order_take_one_line_each(homie, installed, tmp_path: Path):
+    for name in ("alpha", "beta"):
+        installed.pack(name, {"001_a.py": creates(1, f"{name}_a"), "002_b.py": creates(2, f"{name}_b")}, database="homie_alpha.db")
+    database = tmp_path / "homie_alpha.db"
+    for target in ("alpha:1", "beta:2"):
+        assert homie("apply", "--database", database, "--to", target).code == 0
+    run_sql(database, "UPDATE schema_migrations SET applied_at = '2026-01-05 09:30:00'")
+    assert homie("status", "--database", database).out.splitlines() == [
+        f"{database}: pending",
+        "  alpha: pending, version 1 of 2",
+        "    applied  001_a  2026-01-05 09:30:00 UTC",
+        "    pending  002_b",
+        "  beta: up to date, version 2",
+    ]
+    assert len(homie("status", "--database", database, "--all").out.splitlines()) == 7
+    assert homie("status", "--database", database, "--pack", "beta").out.splitlines()[2:] == [
+        "    applied  002_b  2026-01-05 09:30:00 UTC",
+        "    and 1 more applied (--all lists every migration)",
+    ]
+
+
+def test_of_several_databases_those_in_order_come_first_a_line_each_by_their_folders(homie, tasks: MigrationFolder, tmp_path: Path):
+    folders = {name: tmp_path / name for name in ("a", "b")}
+    for folder in folders.values():
+        folder.mkdir()
+    done = [folders["a"] / "one.db", folders["b"] / "two.db", folders["a"] / "a_longer_name.db"]
+    options = tuple(word for each in (*done, tasks.database) for word in ("--database", each))
+    for each in done:
+        assert homie("apply", "--dir", tasks.folder, "--database", each).code == 0
+    said = homie("status", "--dir", tasks.folder, *options)
+    assert said.out.splitlines() == [
+        f"up to date in {folders['a']}:",
+        "  one.db            tasks 2",
+        "  a_longer_name.db  tasks 2",
+        f"up to date in {folders['b']}:",
+        "  two.db  tasks 2",
+        f"{tasks.database}: new (not made yet)",
+        "  tasks: pending, version 0 of 2",
+        "    pending  001_one",
+        "    pending  002_two",
+        "4 databases: 1 new, 3 up to date; 2 migrations pending",
+    ]
+    assert homie("status", "--dir", tasks.folder, *options, "--all").out.count("applied  ") == 6
+    assert len(homie("status", "--dir", tasks.folder, *options, "--json").json["databases"]) == 4
+
+
+def test_a_database_that_holds_an_orphaned_record_is_not_summed_up(homie, tasks: MigrationFolder, tmp_path: Path):
+    other = tmp_path / "other.db"
+    for each in (tasks.database, other):
+        assert homie("apply", "--dir", tasks.folder, "--database", each).code == 0
+    run_sql(other, "INSERT INTO schema_migrations (version, migration_name, pack) VALUES (1, '001_x', 'gone')")
+    lines = homie("status", "--dir", tasks.folder, "--database", tasks.database, "--database", other).out.splitlines()
+    assert lines[:2] == [f"up to date in {tmp_path}:", "  homie_tasks.db  tasks 2"]
+    assert "    orphaned  001_x" in [line[:19] for line in lines[3:]]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("colours", [True, False])
+def test_many_databases_fit_a_terminal(on_a_terminal, many_databases: tuple[Path, Path], width: int, colours: bool):
+    data, site = many_databases
+    environment = {"PYTHONPATH": str(site), **({} if colours else {"NO_COLOR": "1"})}
+    terminal = on_a_terminal("status", "--data-dir", data, width=width, **environment)
+    assert terminal.ended() == 2
+    assert bool(re.search(r"\x1b\[3[123]m", terminal.seen)) == colours
+    for state, colour in (("ahead", 31), ("late", 31), ("pending", 33), ("up to date", 32)):
+        assert (f"\x1b[{colour}m{state}\x1b[0m" in terminal.seen) == colours
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal.seen).splitlines()
+    assert not [line for line in lines if len(line.rstrip()) > width and str(data) not in line and "databases: " not in line]
+    assert len(lines) < 85
+    assert re.match(r"2\d databases: 1 ahead, 1 edited, 1 late, \d new, 2 pending, 17 up to date, 1 with an error", lines[-1])
+
+
+def test_many_databases_are_plain_in_a_pipe(homie_process, many_databases: tuple[Path, Path]):
+    data, site = many_databases
+    said = homie_process("status", "--data-dir", data, env={**os.environ, "PYTHONPATH": str(site), "TERM": "xterm-256color"})
+    assert said.code == 2
+    assert said.out.isascii()
+    assert "\x1b" not in said.out
+    assert all(line == line.rstrip() for line in said.out.splitlines())
+
+
+@pytest.fixture(scope="module")
+def many_databases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Twenty-five databases and forty packs; the data folder, and what installs the packs."""
+    path = str(Path(__file__).parents[3])
+    sys.path.insert(0, path)
+    try:
+        from benchmarks.many_databases import make
+    finally:
+        sys.path.remove(path)
+    return make(tmp_path_factory.mktemp("many"))
