@@ -80,13 +80,7 @@ def _write_database(report: Report, found: DatabaseStatus, *, show_all: bool, se
         if several and not show_all and pack.state == "up_to_date":
             report.write_state(f"  {pack.name}: ", state_in_words(pack.state), f", version {pack.current_version}")
         else:
-            _write_pack(
-                report,
-                pack,
-                pack.migrations if show_all else _worth_listing(pack),
-                with_distribution=not several or show_all,
-                headed=not several,
-            )
+            _write_pack(report, pack, pack.migrations if show_all else _worth_listing(pack), in_full=show_all or not several)
 
 
 def _write_pack(report: Report, pack: PackStatus, listed: Sequence[MigrationStatus], *, in_full: bool) -> None:
