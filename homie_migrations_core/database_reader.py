@@ -50,7 +50,7 @@ class DatabaseReader(DatabaseAccess):
 
     def status(self) -> DatabaseStatus:
         """
-        Return where every migration stands, or those of the packs in `only`. Runs no migration.
+        Return the state of every migration, or of those of the packs in `only`. Runs no migration.
 
         Raises:
             DatabaseUnusable, LockTimeout: The file cannot be read.
@@ -73,7 +73,7 @@ class DatabaseReader(DatabaseAccess):
 
         Raises:
             DatabaseNotCurrent: Migrations are pending (`error.pending`), or the file does not exist.
-            RunRefused: What stands against a run: ahead, replaced, late, a foreign table; every reason at once.
+            RunRefused: The run is refused: ahead, replaced, late, a foreign table; with every reason at once.
             PackBroken: No usable pack is left, or one that was handed in is not usable.
             UnknownPack, PackNotChosen: It is not clear which packs are meant.
             DatabaseUnusable, DatabaseInterrupted, LockTimeout: The file cannot be read.
@@ -161,7 +161,7 @@ class DatabaseReader(DatabaseAccess):
 
     def real_schema(self) -> Schema:
         """
-        Return the schema that is in the database, whoever made it.
+        Return the schema that is in the database, whichever program created it.
 
         Raises:
             DatabaseUnusable, DatabaseInterrupted, LockTimeout, RunStopped: The file cannot be read.
@@ -177,7 +177,7 @@ class DatabaseReader(DatabaseAccess):
         No migration is run, except that for a refusal they may be replayed on an empty database in memory.
 
         Raises:
-            RunRefused: What stands against a run; every reason at once.
+            RunRefused: The run is refused; with every reason at once.
             UnknownTarget, UnknownPack: `to` or `only` name nothing.
             DatabaseUnusable, DatabaseInterrupted, LockTimeout: The file cannot be read.
         """

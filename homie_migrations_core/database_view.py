@@ -93,7 +93,7 @@ class DatabaseView:
 
     def status(self, *, exists: bool, state: State | None = None) -> DatabaseStatus:
         """
-        Return where every migration of the chosen packs stands.
+        Return the state of every migration of the chosen packs.
 
         `state` is what reading the file found, if that decides everything.
 

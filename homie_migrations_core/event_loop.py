@@ -1,5 +1,5 @@
 """
-Wait in an event loop of asyncio for work that runs in a thread, and stop that work when nobody waits any more.
+Wait in an event loop of asyncio for work that runs in a thread, and stop that work when it is no longer awaited.
 
 What the work is, and in which thread it runs, is decided by the caller.
 """
@@ -43,7 +43,7 @@ async def wait_or_stop(future: Future[_T], stop: threading.Event | None = None) 
                     future.cancel()
     finally:
         if stop is not None and not future.done():
-            stop.set()  # the event loop was closed without cancelling its tasks, so nobody waits
+            stop.set()  # the event loop was closed without cancelling its tasks, so nothing awaits it
     if cancelled is None:
         return waiter.result()
     failure = None if waiter.cancelled() else waiter.exception()

@@ -203,7 +203,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class MigrationStatus:
-    """One migration, shipped or recorded, and where it stands."""
+    """One migration, shipped or recorded, and its state."""
 
     ref: str
     version: int

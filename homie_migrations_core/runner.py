@@ -76,7 +76,7 @@ class MigrationRunner(DatabaseReader):
             backup_dir=backup_dir,
         )
         if keep < 0:
-            raise UsageProblem("Nothing was done", f"{keep} is no number of snapshots to keep", "Give 0 or more.")
+            raise UsageProblem("Nothing was done", f"{keep} is not a valid number of snapshots to keep", "Give 0 or more.")
         self._plans = PlanRunner(self._file, backup, tuple(observers), make_parents, self._backup_dir, keep)
         self.left_out: tuple[BrokenPack | LeftOut, ...] = ()
 

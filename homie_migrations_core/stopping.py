@@ -31,8 +31,8 @@ class Stopped(BaseException):
 
 def ends_the_run(error: BaseException) -> bool:
     """
-    Tell whether an exception that came out of a stranger's code is Ctrl-C or a stop, and must be raised again.
+    Tell whether an exception that came out of an author's or a plugin's code is Ctrl-C or a stop, and must be raised again.
 
-    Everything else is the stranger's own failure: `SystemExit`, and `pytest.skip()`, which is a `BaseException` too.
+    Everything else is a failure of that code: `SystemExit`, and `pytest.skip()`, which is a `BaseException` too.
     """
     return isinstance(error, KeyboardInterrupt | Stopped)

@@ -83,7 +83,7 @@ def find_loss(before: Contents, after: Contents | None) -> Loss:
 
 
 def _have_the_same_key(before: Contents, after: Contents) -> bool:
-    """Whether rows of both can be told apart by the same primary key."""
+    """Whether the same primary key identifies the rows of both."""
     return bool(before.key) and {fold(name) for name in before.key} == {fold(name) for name in after.key}
 
 

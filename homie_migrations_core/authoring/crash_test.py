@@ -203,6 +203,6 @@ def read_state(runner: WatchedRunner) -> DatabaseState:
     """Return what a runner's database holds."""
     if not runner.path.exists():
         return DatabaseState()
-    os.utime(runner.path, (0, 0))  # readers give a file that has just changed a moment, and nobody else has this one
+    os.utime(runner.path, (0, 0))  # readers wait a moment for a file that has just changed, and this one is private
     rows = read(str(runner.path), lambda connection: count_rows(connection, tables_of(connection)), lock_timeout=30.0)
     return DatabaseState(tuple(sorted(each.ref for each in runner.history())), runner.real_schema(), rows)

@@ -20,7 +20,7 @@ class DatabaseTemplates:
 
     A template is copied as a file, which is wrong for a database in use: the copy could be half of a change, and
     closing the file would drop the locks of this process (https://sqlite.org/howtocorrupt.html, section 2.2). It is
-    safe here, because the only connection to a template is closed before its first copy and nobody opens it again: it
+    safe here, because the only connection to a template is closed before its first copy and it is never opened again: it
     is complete, without a journal beside it, and there is no lock to lose.
     """
 

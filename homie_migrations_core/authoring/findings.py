@@ -73,7 +73,7 @@ class Findings:
             self.found.append(finding)
 
     def note(self, note: str) -> None:
-        """Add a remark that is no finding."""
+        """Add a remark that does not count as a finding."""
         self._notes.append(note)
 
     def has(self, code: str, subject: str) -> bool:

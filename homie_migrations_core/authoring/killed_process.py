@@ -1,5 +1,5 @@
 """
-A process that applies a pack and is killed at a chosen moment: what it is told, and how it ends itself.
+A process that applies a pack and is killed at a chosen moment: the request that it gets, and how it ends itself.
 
 What is left of the database is looked at elsewhere, in `crash_test.py`.
 """

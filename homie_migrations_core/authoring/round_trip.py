@@ -92,7 +92,7 @@ class _RoundTrips:
         before, watch = read_state(path), Watch()
         with imports_of(migration.path) as imported:
             error = self._databases.run(path, [step], watch)
-            if error is not None:  # then the rest of the test goes on with empty tables
+            if error is not None:  # the rest of the test continues with empty tables
                 self._fails_on_data(migration, error, before)
                 self._databases.delete(path)
                 path, watch = self._databases.copy(empty), Watch()

@@ -117,7 +117,7 @@ class _Filler:
         for column in table.columns:
             maker = table.recipe.get(column.name) or column.chosen[apart % len(column.chosen)]
             absent = column.nullable and attempt == 0 and number % NULL_EVERY == (column.number + 1) % NULL_EVERY
-            # Others may have been told of this row's number before it was there.
+            # Other rows may have referred to this row's number before it was there.
             row[column.name] = None if absent else maker(number if column.numbers_rows else apart)
         return row if self._references.refer_all(table, row, number, attempt) else None
 

@@ -1,7 +1,7 @@
 """
 Values for sample rows: by a column's type, by what statements read it as, and by what its CHECKs could be looking for.
 
-Opens no database. Which of the values go into a table is found out by whoever inserts them.
+Opens no database. Which of the values a table accepts is found out when they are inserted.
 """
 
 from __future__ import annotations

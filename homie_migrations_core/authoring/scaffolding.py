@@ -154,7 +154,7 @@ def _write_folder(folder: Path, contents: Mapping[str, str]) -> None:
         scratch.rename(folder)
     except OSError as error:
         found = f"{folder} can't be written ({error.strerror})"
-        raise NotCreated(found, "Look after the disk, or choose another folder.") from error
+        raise NotCreated(found, "Check the disk, or choose another folder.") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)  # it is gone if it was renamed
 

@@ -23,7 +23,7 @@ from homie_migrations_core.sqlite.throwaway import open_throwaway
 from homie_migrations_core.stopping import Stopped, StopRequest
 
 SCRATCH = "a scratch database"
-"""How messages name it: nobody knows the file."""
+"""How messages name it, because its path means nothing to the reader."""
 
 
 class DatabaseState(NamedTuple):
@@ -60,7 +60,7 @@ class ScratchDatabases:
         return str(self._folder / f"{self._number}.db")
 
     def copy(self, path: str) -> str:
-        """Copy a database, which nobody has open, and return the path of the copy."""
+        """Copy a database that no connection has open, and return the path of the copy."""
         other = self.new()
         shutil.copyfile(path, other)
         return other
@@ -110,6 +110,6 @@ class ScratchDatabases:
             execution.carry_out()
         except MigrationFailed as error:
             return error
-        except RunStopped as stopped:  # nobody knows the file
+        except RunStopped as stopped:  # the path means nothing to the reader
             raise RunStopped(SCRATCH, stopped.ref) from stopped
         return None

@@ -57,7 +57,7 @@ class ForeignKey:
 
 @dataclass
 class CheckConstraint:
-    """A CHECK, and the columns that it reads. Generated columns stand there as their expressions."""
+    """A CHECK, and the columns that it reads. Generated columns are replaced by their expressions."""
 
     sql: str
     columns: frozenset[str]
@@ -72,7 +72,7 @@ class TableLayout:
     keys: list[ForeignKey]
     checks: list[CheckConstraint]
     unique: frozenset[str]
-    """Columns that stand in a unique index or the primary key."""
+    """Columns that are part of a unique index or of the primary key."""
     strict: bool
     triggers: str
     """What its triggers say."""

@@ -24,7 +24,7 @@ def try_file(path: Path, say: Callable[[str], object]) -> None:
 
     Raises:
         HomieMigrationsError: A migration failed.
-        UnusablePack: The file is no migration, or the folder can't be used as a pack.
+        UnusablePack: The file is not a migration, or the folder can't be used as a pack.
     """
     installed = [each.pack for each in collect().packs if Path(each.folder).resolve() == path.parent]
     own = installed[0] if installed else _pack_around(path)

@@ -35,7 +35,7 @@ def find_project(pack: MigrationPack, root: Path, said: str | os.PathLike[str] |
 
     Raises:
         NothingToBuild: There is none, or it names no build system.
-        BuildFailed: There is none where it was said to be.
+        BuildFailed: There is none at the given path.
     """
     found = _project_around(pack, root) if said is None else root / said
     if found is None or not (found / "pyproject.toml").is_file():

@@ -118,7 +118,7 @@ def _homie(
 
 @migrations.callback()
 def _migrations() -> None:
-    """Bring the databases of installed packs up to date, and see where they stand."""
+    """Bring the databases of installed packs up to date, and show their state."""
 
 
 app.add_typer(migrations, name="migrations")

@@ -53,7 +53,7 @@ def _parts(problem: BaseException) -> tuple[str, tuple[str, ...], str]:
         return problem.summary, problem.problems, problem.advice
     try:
         text = str(problem)
-    except Exception as error:  # it is a stranger's class
+    except Exception as error:  # the class is not ours
         text = f"(its text raises {type(error).__name__})"
     found = f"{type(problem).__name__}: {text}" if text else type(problem).__name__
     return "This should not have happened", (found,), "Please report it, with the traceback that -v shows."

@@ -51,7 +51,7 @@ def _write(text: str, stream: TextIO | None, end: str = "\n") -> None:
         return
     try:
         print(text, end=end, file=stream, flush=True)
-    except OSError as problem:  # nobody reads on, or the terminal was closed; the work and its exit code are not about that
+    except OSError as problem:  # the reader or the terminal is gone; that changes neither the work nor its exit code
         if problem.errno not in (errno.EPIPE, errno.EIO):
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

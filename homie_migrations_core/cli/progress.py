@@ -132,7 +132,7 @@ class _ProgressBar:
             TimeElapsedColumn(),
         )
         bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
-        with contextlib.suppress(OSError), bar:  # a terminal that went away is no reason to stop
+        with contextlib.suppress(OSError), bar:  # a terminal that was closed must not stop the run
             task = bar.add_task(f"{escape_line(task_name)} since {since}", total=None, far="")
             bar.tasks[0].start_time = began
             while not over.wait(0.2):

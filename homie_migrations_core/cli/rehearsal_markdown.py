@@ -101,7 +101,7 @@ class RehearsalMarkdown:
             return False
         beginning = b""
         with contextlib.suppress(OSError):
-            if os.path.isfile(self.path):  # reading from a pipe would wait for ever
+            if os.path.isfile(self.path):  # reading from a pipe would block
                 with open(self.path, "rb") as file:
                     beginning = file.read(len(_FIRST_LINE))
         if beginning != _FIRST_LINE.encode():

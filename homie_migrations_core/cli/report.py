@@ -57,7 +57,7 @@ class Report:
         if self.events is not None:
             self.events.__enter__()
         self._around.enter_context(output.log_on_stderr(verbose=self._verbose))
-        if self.as_json:  # what a migration or a plugin prints is no part of the document
+        if self.as_json:  # what a migration or a plugin prints must stay out of the document
             self._around.enter_context(output.child_stdout_to_stderr())
             self._around.enter_context(output.stdout_to_stderr())
         return self
@@ -122,7 +122,7 @@ class Report:
             output.write_block(text)
 
     def note(self, text: str) -> None:
-        """Write something for people that is no result."""
+        """Write a remark for people, on stderr."""
         if self.for_people:
             output.write_error(text)
 
@@ -201,7 +201,7 @@ class DatabaseReport:
         self.whole.write(text)
 
     def note(self, text: str) -> None:
-        """Write something for people that is no result."""
+        """Write a remark for people, on stderr."""
         self.whole.note(text)
 
     def table(self, indent: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -35,7 +35,7 @@ class SignalStop(StopRequest):
             self.signal = number
             if self.raising:
                 raise Stopped
-        elif number != HANGUP:  # a closed terminal sends it once more, through the shell; nobody has lost patience
+        elif number != HANGUP:  # a closed terminal sends it a second time, through the shell: the user did not ask twice
             raise KeyboardInterrupt
 
 

@@ -31,7 +31,7 @@ class PlainHelpCommand(TyperCommand):
 
 
 class PlainHelpGroup(TyperGroup):
-    """A group whose help is plain text unless a terminal shows it; its commands stand under the headings of their panels."""
+    """A group whose help is plain text unless a terminal shows it; its commands are grouped under the headings of their panels."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         if not is_terminal(sys.stdout):

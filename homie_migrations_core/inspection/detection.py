@@ -117,7 +117,7 @@ def _choose(pack_name: str, versions: Sequence[DetectedVersion]) -> Detected:
         return Detected(pack_name, equal[0].version, (equal[0].ref,), None, above)
     if equal:
         return Detected(pack_name, None, tuple(each.ref for each in equal), None, None)
-    candidates = [each for each in versions if each.version] or versions  # something is there, so version 0 is no candidate
+    candidates = [each for each in versions if each.version] or versions  # tables exist, so version 0 is not a candidate
     nearest = min(candidates, key=lambda each: (len(each.differences), -each.version))
     return Detected(pack_name, None, (), nearest, None)
 

@@ -1,5 +1,5 @@
 """
-What difference a late or a replaced migration makes to the schema, told by replays on empty databases.
+What difference a late or a replaced migration makes to the schema, found out by replays on empty databases.
 
 Whether to refuse them is decided in `planning/applying`.
 """

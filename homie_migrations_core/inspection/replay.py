@@ -157,7 +157,7 @@ class _ReplayDatabase:
         connection.execute_unguarded("BEGIN")
         record_applied(connection, migration, pack.distribution_version if pack else None)
         why = _run(connection, migration, pack.package if pack else None, self._stop)
-        if self._stop.asked():  # the author's code may have caught the exception that told it to stop
+        if self._stop.asked():  # the author's code may have caught the exception that stops it
             raise Stopped
         if why is not None:
             if connection.in_transaction:

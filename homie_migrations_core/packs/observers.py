@@ -43,4 +43,4 @@ class Observers:
                 except BaseException as error:
                     if ends_the_run(error):
                         raise
-                    _log.exception("An observer failed in %s; the run goes on.", hook)
+                    _log.exception("An observer failed in %s; the run continues.", hook)

@@ -109,7 +109,7 @@ def order_applied(packs: Sequence[Pack], records: Sequence[Record], *, replaced:
     Return the applied migrations that are still shipped, in the order in which they took effect.
 
     That is the order of the records, but nothing comes before what it requires. With `replaced`, a migration that now
-    has the number of another, recorded one stands in its place.
+    has the number of another, recorded one is in its place.
     """
     shipped, ranks = shipped_migrations(packs), rank_by_time(records)
     applied = {

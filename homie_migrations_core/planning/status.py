@@ -1,4 +1,4 @@
-"""Where each pack stands in one database, and which of their states is the database's own."""
+"""The state of each pack in one database, and the one that is reported for the database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def describe_database(
     only: Collection[str] = (),
 ) -> DatabaseStatus:
     """
-    Return where every pack stands in one database, or each of those in `only`.
+    Return the state of every pack in one database, or of each of those in `only`.
 
     `empty` says that the database holds nothing, whether the file exists or not. `state` is given if reading the file
     has decided everything already: interrupted, foreign.

@@ -1,7 +1,7 @@
 """
 Check a step before its commit: foreign keys, references, views and triggers that it broke, and indexes that it lost.
 
-What was broken before the step is no reason to stop it, and its author may accept some of the rest.
+What was broken before the step does not stop it, and its author may accept some of the rest.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class CommitChecks:
 
         Raises:
             ForeignKeysViolated, SchemaLeftBroken: It did.
-            StateBeforeNeeded: It can't be told what was broken before.
+            StateBeforeNeeded: It is not known what was broken before.
         """
         touched = connection.touched
         assert self._helpers is not None

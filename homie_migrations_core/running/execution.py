@@ -273,7 +273,7 @@ class Execution:
                 writer.renew()
                 in_effect = took_effect(self.path, batch, failure, lock_timeout=self.lock_timeout)
                 if not in_effect:
-                    found, advice = f"the commit failed ({failure})", "Look after the disk, then run it again."
+                    found, advice = f"the commit failed ({failure})", "Check the disk, then run it again."
                     raise self._failures.failed(last, found, advice) from failure
             self._require_same_file(writer)
         except BaseException as error:

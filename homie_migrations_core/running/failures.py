@@ -62,9 +62,9 @@ class StepFailures:
 
     def _advice_for(self, found: str) -> str:
         if "disk image is malformed" in found:
-            return "SQLite finds the file damaged: look after the disk, and restore a snapshot."
+            return "SQLite finds the file damaged: check the disk, and restore a snapshot."
         if "disk" in found and ("I/O error" in found or "full" in found):
-            return "That is no fault of the migration: look after the disk, then run it again."
+            return "The migration is not at fault: check the disk, then run it again."
         return f"Correct the migration and run it again{'; what was applied before it stays' if self._committed else ''}."
 
 

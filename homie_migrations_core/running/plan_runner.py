@@ -44,7 +44,7 @@ class PlanRunner:
         """
         Carry the plan out, and return the steps that were still due, in order.
 
-        `plan_again` makes the plan anew if the records turn out to differ under the write lock.
+        `plan_again` makes the plan again if the records turn out to differ under the write lock.
 
         Raises:
             FolderUnusable: The folder of the database can't be created, or that for snapshots can't be used.

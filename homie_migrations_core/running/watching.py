@@ -1,4 +1,4 @@
-"""Who looks on while a step runs: the protocol of a watcher, and where a step's warnings go."""
+"""The protocol of an object that watches a step from inside its transaction, and what takes the warnings of a step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _log = logging.getLogger("homie_migrations")
 
 
 class Warnings(Protocol):
-    """Takes what is odd about a step and no reason to stop it."""
+    """Takes what is unusual about a step but does not stop it."""
 
     def warned(self, sentence: str) -> None:
         """Take a warning."""
@@ -22,7 +22,7 @@ class Warnings(Protocol):
 
 
 class Watcher(Warnings, Protocol):
-    """Looks on from inside the transaction of each step. An exception that it raises ends the run."""
+    """Watches from inside the transaction of each step. An exception that it raises ends the run."""
 
     def before(self, connection: GuardedConnection, step: Step) -> None:
         """Do what is to be done before the step runs."""

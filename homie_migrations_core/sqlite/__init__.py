@@ -6,5 +6,5 @@ throw-away copy (`scratch`, `throwaway`), and at a glance (`database`). A migrat
 `guarded_transaction`, `authorizer`, `leftovers`). The room reads and writes the tracking table (`tracking`), says what a step
 broke (`integrity`), reads and compares schemas (`schema`, `schema_objects`, `schema_comparison`), takes snapshots and restores them
 (`snapshots`, `restoring`, `copying`), counts rows (`rows`) and names who holds a lock (`holders`). It does not know what should
-be applied, what a pack ships, or what a person is told beyond the errors it raises.
+be applied, what a pack ships, or how an error is shown.
 """

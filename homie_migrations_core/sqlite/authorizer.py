@@ -134,7 +134,7 @@ class StepAuthorizer:
             self.touched.created.add((_CREATES[action], a))
             self._just_dropped = ""
         elif action in _DROPS:
-            # SQLite also asks about the triggers that go with a dropped table; those nobody dropped by name.
+            # SQLite also asks about the triggers that are dropped with their table; the migration did not name those.
             if not (action == sqlite3.SQLITE_DROP_TRIGGER and b == self._just_dropped):
                 self.touched.dropped.add((_DROPS[action], a))
             if action == sqlite3.SQLITE_DROP_TABLE:

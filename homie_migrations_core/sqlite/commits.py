@@ -1,5 +1,5 @@
 """
-Tell whether anything was committed to a database file, whoever committed it and by whatever means.
+Tell whether anything was committed to a database file, by any connection and in any way.
 
 The connection that runs a migration can't answer that: an author's code may have ended its transaction, or removed its guard.
 """
@@ -18,7 +18,7 @@ class CommitDetector:
     A connection of its own that only reads, and holds no lock between two calls. Close it before the writer.
 
     For such a connection `PRAGMA data_version` changes with each commit of another one, and with nothing else but a WAL that
-    is begun anew (https://sqlite.org/pragma.html#pragma_data_version).
+    is begun again (https://sqlite.org/pragma.html#pragma_data_version).
     """
 
     def __init__(self, path: str) -> None:

@@ -24,7 +24,7 @@ from homie_migrations_core.stopping import Stopped, StopRequest
 _log = logging.getLogger("homie_migrations")
 
 LARGE = 100_000_000
-"""Bytes from which on somebody who waits is told how much space a copy needs."""
+"""The size in bytes from which on a copy reports how much space it needs."""
 PAGES_A_STEP = 2_000
 """How many pages are copied between two looks at whether to stop."""
 # What quick_check finds in the rows of a sound file; the rest of its findings is damage.
@@ -92,13 +92,13 @@ def sync_and_check(source: sqlite3.Connection, target: Path, stop: StopRequest) 
     """
     Wait until the copy is on disk, check that it equals its source, and return whether both are sound.
 
-    Damage that both have is no difference. Reading the copy back overlaps with the sync.
+    Damage that both have does not count as a difference. Reading the copy back overlaps with the sync.
 
     Raises:
         Stopped: A stop was asked for.
         sqlite3.Error, OSError: It differs, or could not be written.
     """
-    # Nobody else knows this file, so it needs no lock, no -wal and no -shm.
+    # No other program knows this file, so it needs no lock, no -wal and no -shm.
     with contextlib.closing(open_at_rest(target)) as copy:
         for question in ("PRAGMA page_count", "PRAGMA freelist_count", "SELECT * FROM sqlite_master"):
             if (answer := _answer(copy, question)) != _answer(source, question):
@@ -148,7 +148,7 @@ def side_by_side(stop: StopRequest, jobs: Sequence[Callable[[], object]], interr
 
 
 def open_at_rest(path: Path) -> sqlite3.Connection:
-    """Connect to a file that nobody writes to, without a lock and without a file beside it. For any thread."""
+    """Connect to a file that no other connection writes to, without a lock and without a file beside it. For any thread."""
     return sqlite3.connect(
         uri(os.fspath(path), "mode=ro&immutable=1"), timeout=SLICE, uri=True, isolation_level=None, check_same_thread=False
     )

@@ -27,9 +27,9 @@ def glance(path: str, sql: str) -> tuple[list[str], list[tuple[object, ...]]] | 
     """
     Return the column names and rows of one SELECT on an existing file, at the price of a connect and that SELECT.
 
-    None if anything stands in the way: `reader.read` can wait, and explain why.
+    None if anything prevents it: `reader.read` can wait, and explain why.
     """
-    # A pipe would keep SQLite waiting for ever; a journal may be one that has to be rolled back, and that is told.
+    # A pipe would block; a journal may have to be rolled back, which is reported elsewhere.
     if not os.path.isfile(path) or os.path.exists(path + "-journal"):
         return None
     if not os.access(path, os.W_OK):

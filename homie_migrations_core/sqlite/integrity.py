@@ -280,7 +280,7 @@ def _find_in_views_and_triggers(query: Query, named: set[str] | None, found: Pro
         for event, statement in _ways_to_fire(query, table):
             why = _why_not(query, statement)
             if why and "cannot modify" not in why:  # a view that can't be written to by that event
-                # One statement compiles every trigger of its event, so which of several is broken can't be told.
+                # One statement compiles every trigger of its event, so it is not known which of several is broken.
                 triggers = f"the trigger {names[0]}" if len(names) == 1 else f"one of the triggers {', '.join(names)}"
                 problem = Problem("broken_view", ", ".join(names), f"{triggers} no longer works: {why}")
                 found.add_view(f"{event} {table}".lower(), problem)
@@ -313,7 +313,7 @@ def _ways_to_fire(query: Query, table: str) -> Iterable[tuple[str, str]]:
 
 
 def _is_about_the_schema(error: sqlite3.Error) -> bool:
-    """Return whether the error is about a statement and the schema; a disk that fails is no finding."""
+    """Return whether the error is about a statement and the schema; a disk that fails is not a finding."""
     return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF == sqlite3.SQLITE_ERROR
 
 

@@ -17,7 +17,7 @@ class OpenHandles:
     """The cursors and blobs that a step made and may have left open."""
 
     def __init__(self) -> None:
-        # Plain references: a WeakSet runs Python code whenever a cursor goes, where a stop that is raised would be lost.
+        # Plain references: a WeakSet runs Python code whenever a cursor is freed, where a stop that is raised would be lost.
         self._references: list[weakref.ref[sqlite3.Cursor | sqlite3.Blob]] = []
         self._enough = _ENOUGH_TO_SORT_OUT
 

@@ -67,7 +67,7 @@ def read(path: str, look: Callable[[sqlite3.Connection], T], *, lock_timeout: fl
 
 
 def _quiet_state(path: str) -> tuple[int, ...] | None:
-    """Return what identifies a file that nobody has open for writing; None if somebody may have."""
+    """Return what identifies a file that no connection has open for writing; None if one may have."""
     try:
         if os.path.exists(path + "-wal") or (os.path.exists(path + "-journal") and os.path.getsize(path + "-journal")):
             return None
@@ -81,7 +81,7 @@ def _quiet_state(path: str) -> tuple[int, ...] | None:
 
 def is_in_wal_mode(path: str) -> bool:
     """
-    Return whether the file, which nobody writes to, is in WAL mode.
+    Return whether the file, which no connection writes to, is in WAL mode.
 
     A plain read-only connection to it would then leave two files beside it. Without locks there is no WAL, so SQLite
     refuses exactly these files (https://sqlite.org/uri.html, `nolock`).

@@ -160,7 +160,7 @@ class Restorer:
         live.execute("PRAGMA synchronous=EXTRA")
         live.execute("PRAGMA fullfsync=ON")
         if in_wal:
-            live.execute("PRAGMA wal_autocheckpoint=0")  # whoever replicates the WAL wants to do that himself
+            live.execute("PRAGMA wal_autocheckpoint=0")  # a program that replicates the WAL wants to do that itself
         with contextlib.ExitStack() as around:
             source = self._source(around, in_wal=in_wal)  # first, or `secure` could take it away
             if not in_wal:

@@ -160,7 +160,7 @@ def off_limits(path: str) -> Iterator[None]:
     """
     Keep this thread from opening the file in the `with` block: a migration with a connection of its own would change the original.
 
-    Python's audit hooks (PEP 578) are told of each file that is opened. They can't be removed again, so there is one, which does
+    Python's audit hooks (PEP 578) are called for each file that is opened. They can't be removed again, so there is one, which does
     nothing outside of such a block.
     """
     if not _watching:
@@ -188,7 +188,7 @@ def _is_same(text: str, real: str) -> bool:
     if text.startswith("file:"):
         text = unquote(text.removeprefix("file:").partition("?")[0])
         if text.startswith("//"):
-            text = "/" + text.removeprefix("//").partition("/")[2]  # the host's name goes
+            text = "/" + text.removeprefix("//").partition("/")[2]  # without the host's name
     return os.path.realpath(text) == os.path.realpath(real) or (
         os.path.exists(text) and os.path.exists(real) and os.path.samefile(text, real)
     )

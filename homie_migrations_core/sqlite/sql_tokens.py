@@ -65,7 +65,7 @@ class Tokenized(NamedTuple):
 
     tokens: tuple[str, ...]
     unclear: tuple[int, ...]
-    """Where a "quoted" word stands that is a column, if there is one of that name, and otherwise text."""
+    """A place where a "quoted" word is a column, if there is one of that name, and otherwise text."""
     parts: tuple[int, ...]
     """Where the columns and constraints of a table begin, and where the last of them ends."""
     names: tuple[str, ...]
@@ -83,7 +83,7 @@ class _Tokenizer:
     """
     One pass over one definition.
 
-    Words are folded on sight. Whether a quoted thing is a name follows from what stands around it: `_inside` says for
+    Words are folded on sight. Whether a quoted thing is a name follows from the tokens around it: `_inside` says for
     each open parenthesis whether it holds columns, other names, the tables of a FROM, or anything.
     """
 
@@ -207,7 +207,7 @@ class _Tokenizer:
             self._tokens.append(piece)
 
     def _is_name(self, following: str = "", second: str = "") -> bool:
-        """Return whether a name must stand here, however it is quoted."""
+        """Return whether only a name can be here, however it is quoted."""
         before, inside = self._before(), self._inside[-1]
         if before in _BEFORE_A_NAME or following == "." or inside in ("from", "names"):
             return True
@@ -223,7 +223,7 @@ class _Tokenizer:
 
 
 def unquoted(piece: str) -> str:
-    """Return what stands between the quotes of a piece, whichever quotes they are."""
+    """Return the text between the quotes of a piece, whichever quotes they are."""
     quote = piece[0]
     if quote == "[":
         return piece[1:-1]

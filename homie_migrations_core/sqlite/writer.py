@@ -157,7 +157,7 @@ class Writer:
         """
         Return whether `path` names no file any more, or another one than this writer opened first.
 
-        What was committed then went into a file that nobody finds under that name.
+        What was committed then is in a file that no longer has that name.
 
         Raises:
             DatabaseNotReachable: It can't be known.

@@ -220,7 +220,7 @@ def test_an_observer_that_fails_harms_nothing_and_is_told(homie, installed, tmp_
     said = homie("apply", "--data-dir", tmp_path)
     assert said.code == 0
     assert recorded(tmp_path / "modules" / FILE) == OURS
-    assert said.err == "Error: An observer failed in homie_step_started; the run goes on. (ValueError: deaf)\n"
+    assert said.err == "Error: An observer failed in homie_step_started; the run continues. (ValueError: deaf)\n"
 
 
 # --- which exit code wins --------------------------------------------------------------------------------

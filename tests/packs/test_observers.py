@@ -147,7 +147,7 @@ def test_an_observer_that_raises_is_logged_and_harms_neither_the_run_nor_the_oth
         "run finished app.db",
     ]
     for hook in OBSERVED:
-        assert f"An observer failed in {hook}; the run goes on." in caplog.messages
+        assert f"An observer failed in {hook}; the run continues." in caplog.messages
     assert {record.exc_info[0] for record in caplog.records if record.exc_info} == {error}
 
 

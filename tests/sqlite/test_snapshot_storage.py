@@ -237,7 +237,7 @@ def test_to_keep_none_does_not_remove_the_snapshot_that_is_restored(path: Path, 
 
 
 def test_what_can_not_be_meant_is_refused_at_once(path: Path, pack: MigrationPack) -> None:
-    with pytest.raises(UsageProblem, match="-1 is no number of snapshots to keep"):
+    with pytest.raises(UsageProblem, match="-1 is not a valid number of snapshots to keep"):
         MigrationRunner(path, [pack], keep=-1)
     with pytest.raises(UsageProblem, match="the name of the folder for snapshots is empty"):
         MigrationRunner(path, [pack], backup_dir="")

@@ -56,7 +56,7 @@ def _sections(reading: Reading, whole: Excerpt, marker: Callable[[str], tuple[st
         return None
     above = Excerpt(whole.path, tuple(header))
     for number, _ in above.statements()[:1]:
-        reading.problem(whole.path, number, "a statement stands above the first marker, where the tool does not run it")
+        reading.problem(whole.path, number, "a statement is above the first marker, where the tool does not run it")
     if "up" in parts:  # comments above the marker belong to the migration
         parts["up"] = header + parts["up"]
     return {section: Excerpt(whole.path, tuple(lines)) for section, lines in parts.items()}

@@ -48,6 +48,6 @@ def _report_schema(report: DatabaseReport, found: Schema, drawn: str | None, *, 
             output.write_document(drawn)
         return
     for each in objects:
-        comment = "--" in each.sql.rpartition("\n")[2]  # it would swallow what stands behind it
+        comment = "--" in each.sql.rpartition("\n")[2]  # it would comment out what follows
         if report.for_people:
             output.write_document(each.sql + ("\n;" if comment else ";"))

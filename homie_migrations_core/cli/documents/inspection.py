@@ -49,7 +49,7 @@ class CheckedPack(TypedDict):
     """References of the migrations that were checked."""
     findings: list[FindingFields]
     notes: list[str]
-    """What is worth knowing, and is no finding."""
+    """What is worth knowing but does not count as a finding."""
 
 
 class CheckFields(TypedDict):

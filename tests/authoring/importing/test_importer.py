@@ -79,7 +79,7 @@ def goose(up: str, down: str = "") -> str:
         ),
         (
             {"1_a.sql": "CREATE TABLE lost (a);\n-- migrate:up\nSELECT 1;\n"},
-            ["1_a.sql, line 1: a statement stands above the first marker, where the tool does not run it"],
+            ["1_a.sql, line 1: a statement is above the first marker, where the tool does not run it"],
         ),
         (
             {"1_a.sql": "-- migrate:up\n", "2_b.sql": "SELECT 1;\n", "3_c.sql": "-- migrate:down\n"},
