@@ -71,5 +71,5 @@ def validator(name: str) -> jsonschema.Draft202012Validator:
 
 def _strict(schema: Any) -> Any:
     if isinstance(schema, dict):
-        return {key: False if key == "additionalProperties" else _strict(value) for key, value in schema.items()}
+        return {key: False if (key, value) == ("additionalProperties", True) else _strict(value) for key, value in schema.items()}
     return [_strict(each) for each in schema] if isinstance(schema, list) else schema

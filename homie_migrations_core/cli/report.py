@@ -27,6 +27,7 @@ from homie_migrations_core.stopping import Stopped
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from homie_migrations_core.cli.event_lines import EventLines
+    from homie_migrations_core.fleet.outcomes import Result
     from homie_migrations_core.runner import MigrationRunner
 
 _STRONGEST_FIRST = (143, 129, 130, 2, 1, 4, 3)
@@ -139,6 +140,12 @@ class Report:
         """Report what the command is about to do, outside of any database, if events are asked for."""
         if self.events is not None:
             self.events.emit("phase", path=None, phase=phase, what=what, done=done, total=total)
+
+    def database_finished(self, result: Result, done: int, total: int | None) -> None:
+        """Report that one database of a fleet is done, if events are asked for."""
+        if self.events is not None:
+            facts = {name: getattr(result, name) for name in ("path", "state", "error_code", "message", "seconds")}
+            self.events.emit("database_finished", **facts, done=done, total=total)
 
     def broken(self, broken: Sequence[BrokenPack], *, in_document_only: bool = False) -> None:
         """Report packs and entry points that can't be used, each once."""

@@ -268,7 +268,7 @@ def test_a_baseline_tells_its_snapshot(homie, tasks: MigrationFolder):
 def test_the_commands_that_have_the_option():
     having = {name for name, command in commands().items() if any("--progress" in each.opts for each in command.params)}
     changing = {"apply", "rollback", "redo", "reset", "repair", "baseline", "backup", "restore"}
-    assert having >= changing | {"rehearse", "check"}
+    assert having == changing | {"rehearse", "check", "fleet apply", "fleet status", "fleet validate"}
 
 
 @pytest.mark.parametrize(
@@ -325,6 +325,19 @@ def test_a_question_is_a_message(on_a_terminal, homie, tasks: MigrationFolder):
     assert names(events)[-2:] == ["message", "error"]
     assert events[-2]["text"].endswith("Go on? [y/N]: ")
     assert events[-1]["code"] == "confirmation_denied"
+
+
+def test_a_fleet_tells_each_database_that_is_done(homie, tasks: MigrationFolder, tmp_path: Path):
+    odd = tmp_path / "odd.db"
+    odd.write_text("not a database " * 100)
+    line = (tmp_path / "one.db", odd, "--dir", tasks.folder, "--create", "--executor", "threads", "--jobs", "1")
+    said = homie("fleet", "apply", *line, JSON, "--json")
+    assert said.code == 2
+    done = [each for each in said.events if each["event"] == "database_finished"]
+    assert [(each["path"], each["state"], each["error_code"], each["done"], each["total"]) for each in done] == [
+        (str(tmp_path / "one.db"), "applied", None, 1, 2),
+        (str(odd), "failed", "not_a_database", 2, 2),
+    ]
 
 
 # --- the other ways ----------------------------------------------------------------------------------------

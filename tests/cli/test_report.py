@@ -191,12 +191,12 @@ def test_json_is_plain_ascii_whatever_a_path_holds(homie, tmp_path: Path):
 
 
 def test_an_error_that_nobody_expected_is_one_line_and_one_document(homie, tasks: MigrationFolder, monkeypatch):
-    from homie_migrations_core.runner import MigrationRunner
+    from homie_migrations_core.database_reader import DatabaseReader
 
     def fails(self):
         raise ZeroDivisionError("a bug of ours")
 
-    monkeypatch.setattr(MigrationRunner, "status", fails)
+    monkeypatch.setattr(DatabaseReader, "status", fails)
     said = homie("status", *tasks.options, "--json", bug=True)
     assert said.code == 1
     assert said.json["error"]["code"] == "unexpected"
@@ -205,12 +205,12 @@ def test_an_error_that_nobody_expected_is_one_line_and_one_document(homie, tasks
 
 
 def test_ctrl_c_while_looking_ends_with_130_and_a_document(homie, tasks: MigrationFolder, monkeypatch):
-    from homie_migrations_core.runner import MigrationRunner
+    from homie_migrations_core.database_reader import DatabaseReader
 
     def interrupted(self):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(MigrationRunner, "status", interrupted)
+    monkeypatch.setattr(DatabaseReader, "status", interrupted)
     said = homie("status", *tasks.options, "--json")
     assert (said.code, said.err, said.json["error"]["code"]) == (130, "Stopped.\n", "run_stopped")
 

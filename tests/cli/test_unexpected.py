@@ -9,6 +9,7 @@ from helpers import creates, problems, recorded
 from json_documents import read_document
 
 from homie_migrations_core.cli import entry
+from homie_migrations_core.database_reader import DatabaseReader
 from homie_migrations_core.runner import MigrationRunner
 
 
@@ -42,7 +43,7 @@ def raising(problem: BaseException):
 @pytest.mark.parametrize(("problem", "found"), PROBLEMS.values(), ids=PROBLEMS)
 @pytest.mark.parametrize("command", ["status", "apply"])
 def test_it_is_one_message_one_document_and_exit_code_1(homie, options, monkeypatch, command: str, problem, found: str):
-    monkeypatch.setattr(MigrationRunner, command, raising(problem))
+    monkeypatch.setattr(DatabaseReader if command == "status" else MigrationRunner, command, raising(problem))
     said = homie(command, *options, "--json", bug=True)
     assert said.code == 1
     text = f"This should not have happened: {found}. Please report it, with the traceback that -v shows."
@@ -52,7 +53,7 @@ def test_it_is_one_message_one_document_and_exit_code_1(homie, options, monkeypa
 
 @pytest.mark.parametrize(("problem", "found"), PROBLEMS.values(), ids=PROBLEMS)
 def test_with_verbose_it_comes_with_its_traceback(homie, options, monkeypatch, problem, found: str):
-    monkeypatch.setattr(MigrationRunner, "status", raising(problem))
+    monkeypatch.setattr(DatabaseReader, "status", raising(problem))
     said = homie("status", *options, "-v", bug=True)
     assert said.code == 1
     assert said.err.startswith("Traceback (most recent call last):\n")
@@ -98,6 +99,6 @@ def test_outside_a_command_it_is_a_message_too(monkeypatch, capsys, problem, fou
 
 
 def test_ctrl_c_is_ctrl_c(homie, options, monkeypatch):
-    monkeypatch.setattr(MigrationRunner, "status", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(DatabaseReader, "status", raising(KeyboardInterrupt()))
     said = homie("status", *options)
     assert (said.code, said.err) == (130, "Stopped.\n")

@@ -78,4 +78,6 @@ def kind_in_words(kind: dict[str, Any]) -> str:
         return ", ".join(f"`{each}`" for each in kind["enum"])
     if kind["type"] == "array":
         return f"list of {kind_in_words(kind['items'])}"
+    if isinstance(kind.get("additionalProperties"), dict):
+        return f"object of {kind_in_words(kind['additionalProperties'])}"
     return str(kind["type"])

@@ -15,6 +15,7 @@ from homie_migrations_core.cli.options import (
     LockOptions,
     OutputOptions,
     PlanOptions,
+    ProgressOptions,
     TransactionOptions,
     argument,
     option,
@@ -26,7 +27,7 @@ from homie_migrations_core.fleet.fleets import job_for, run_fleet
 from homie_migrations_core.fleet.reports import ReportFile
 
 
-class FleetOptions(LockOptions, OutputOptions):
+class FleetOptions(LockOptions, ProgressOptions, OutputOptions):
     """The options of every command about a fleet."""
 
     paths: list[str] | None = argument("PATH", required=False, help="Database files, or patterns such as 'tenants/*.db'.")
@@ -86,8 +87,10 @@ def _run(
             raise UsageProblem("Nothing was done", found, "Give seconds, 0 or more.")
         packs = packs_of_fleet(options.folder, tuple(dict.fromkeys(options.pack or ())))
         job = job_for(kind, packs, lock_timeout=options.lock_timeout, **_facts(options))
-        shows_progress = report.for_people and not options.verbose
-        paths, known = paths_of_fleet(options.paths or (), options.from_file, options.only_failed, counted=shows_progress)
+        shows_progress = report.shows_bars and not options.verbose
+        paths, known = paths_of_fleet(
+            options.paths or (), options.from_file, options.only_failed, counted=shows_progress or report.events is not None
+        )
         lines = stack.enter_context(ReportFile(options.report)) if options.report is not None else None
         stop = stack.enter_context(stoppable(report))
         workers = stack.enter_context(workers_of_fleet(options.executor, options.jobs))
@@ -108,6 +111,7 @@ def _run(
                         lines.append(result)
                     count.add(result)
                     progress.show(count)
+                    report.database_finished(result, count.total, known)
                     if options.verbose:
                         report.note(result_in_one_line(result))
             completed = True

@@ -87,6 +87,21 @@ class Phase(_Event):
     """What `done` counts up to: pages of the file, or packs. Null if it is not known."""
 
 
+class DatabaseFinished(_Event):
+    """A database of a fleet is done, with the fields of its line in a report; of `fleet` commands only."""
+
+    event: Literal["database_finished"]
+    path: str
+    state: str
+    error_code: str | None
+    message: str | None
+    seconds: float
+    done: int
+    """How many databases are done."""
+    total: int | None
+    """Null if it is not known."""
+
+
 class Error(_Event):
     """An error, as in the document of `--json`."""
 
@@ -134,6 +149,7 @@ EVENTS = (
     StepFailed,
     RunFinished,
     Phase,
+    DatabaseFinished,
     Error,
     Broken,
     LeftOutEvent,
