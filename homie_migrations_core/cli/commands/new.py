@@ -76,7 +76,7 @@ def new_pack(options: NewPackOptions) -> None:
 
 def _folder_given(folder: str, flag: str) -> Path:
     if not folder:  # a shell variable that is not set: the current folder is hardly what was meant
-        raise UsageProblem(f"Nothing was written: {flag} is empty. Name a folder of migrations.")
+        raise UsageProblem("Nothing was written", f"{flag} is empty", "Name a folder of migrations.")
     return Path(folder)
 
 
