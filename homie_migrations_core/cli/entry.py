@@ -1,43 +1,56 @@
 """
 The entry point: `homie`, and `python -m homie_migrations_core`.
 
-`homie migrations status` with nothing but its own options runs without Typer, whose import takes several times as
-long as the command. Every other command line, and any doubtful one, goes to the Typer application, which would have given the
+The commands that are run most, with nothing but their own options, run without Typer, whose import takes several times as
+long as they do. Every other command line, and any doubtful one, goes to the Typer application, which would have given the
 same answer.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
+
+    from homie_migrations_core.cli.options import CommandOptions, Option
 
 COMPLETION = "_HOMIE_COMPLETE"
 
 
-def parse_status(arguments: list[str]) -> dict[str, object] | None:
+# Run by hand and by programs all the time, with nothing but options.
+WITHOUT_TYPER = frozenset(("apply", "history", "packs", "plan", "status", "validate"))
+
+
+def options_of(command: str) -> tuple[Callable[[Any], None], type[CommandOptions]]:
+    """Return the function of one of these commands, and the class of its options."""
+    module = importlib.import_module(f"homie_migrations_core.cli.commands.{command}")
+    run = getattr(module, command)
+    return run, getattr(module, run.__annotations__["options"])
+
+
+def parse_options(declared: dict[str, Option], arguments: list[str]) -> dict[str, object] | None:
     """
-    Return the options of `status` that a command line gives, or None if Typer should parse it.
+    Return the options that a command line gives, or None if Typer should parse it.
 
     Only flags that are written out, each with its value as the next word, are recognised: importing argparse would take
-    a third of the command's time.
+    a third of a command's time.
     """
-    from homie_migrations_core.cli.commands.status import StatusOptions
-
-    flags = {flag: (name, option.kind) for name, option in StatusOptions.declared().items() for flag in option.flags}
+    flags = {flag: name for name, option in declared.items() for flag in option.flags}
     found: dict[str, Any] = {}
     words = iter(arguments)
     for word in words:
-        name, kind = flags.get(word, ("", ""))
+        name = flags.get(word, "")
+        kind = declared[name].kind if name else ""
         if kind == "bool":
             found[name] = True
             continue
         value = next(words, None) if name else None
-        if value is None or value.startswith("-"):
+        if value is None or value.startswith("-") or value not in (declared[name].choices or (value,)):
             return None
         if kind == "list[str] | None":
             found.setdefault(name, []).append(value)
@@ -46,8 +59,10 @@ def parse_status(arguments: list[str]) -> dict[str, object] | None:
                 found[name] = float(value)
             except ValueError:
                 return None
-        else:
+        elif kind in ("str", "str | None"):
             found[name] = value
+        else:  # of a kind with conditions of its own
+            return None
     return found
 
 
@@ -78,12 +93,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(given: list[str]) -> int:
-    if given[:2] == ["migrations", "status"] and COMPLETION not in os.environ:
-        options = parse_status(given[2:])
+    if len(given) > 1 and given[0] == "migrations" and given[1] in WITHOUT_TYPER and COMPLETION not in os.environ:
+        command, options_class = options_of(given[1])
+        options = parse_options(options_class.declared(), given[2:])
         if options is not None:
-            from homie_migrations_core.cli.commands.status import StatusOptions, status
-
-            status(StatusOptions(**options))
+            command(options_class(**options))
     from homie_migrations_core.cli.app import run
 
     return run(given)

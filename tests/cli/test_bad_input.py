@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from helpers import creates, fingerprint, problems, python_migration, run_sql
 
-from homie_migrations_core.cli.entry import parse_status
+from homie_migrations_core.cli.commands.status import StatusOptions
+from homie_migrations_core.cli.entry import parse_options
 
 ONE = {"001_one.py": creates(1, "one")}
 
@@ -260,4 +261,4 @@ def test_the_fast_way_in_leaves_every_wrong_line_to_typer():
         ["--", "x"],
         ["--help"],
     ):
-        assert parse_status(line) is None, line
+        assert parse_options(StatusOptions.declared(), line) is None, line

@@ -1,7 +1,9 @@
-"""`status` has two ways in, with and without Typer: nobody may see which one was taken."""
+"""The commands that are run most have two ways in, with and without Typer: nobody may see which one was taken."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,49 +15,55 @@ from json_documents import read_document
 
 from homie_migrations_core.cli import entry
 from homie_migrations_core.cli.app import app, run
-from homie_migrations_core.cli.commands import status
+
+COMMANDS = sorted(entry.WITHOUT_TYPER)
 
 
-def options_of_typer() -> dict[str, Any]:
-    """The options of `status`, by each of their names, as Typer's command has them."""
+def parsed(command: str, arguments: list[str]) -> dict[str, object] | None:
+    """What the fast way makes of a command line."""
+    return entry.parse_options(entry.options_of(command)[1].declared(), arguments)
+
+
+def options_of_typer(command: str) -> dict[str, Any]:
+    """The options of a command, by each of their names, as Typer's command has them."""
     group = typer.main.get_command(app)
     context = typer.Context(group)
     migrations = group.get_command(context, "migrations")
-    command = migrations.get_command(context, "status")
-    assert all(hasattr(each, "opts") and each.param_type_name == "option" for each in command.params)
-    return {name: each for each in command.params for name in (*each.opts, *each.secondary_opts)}
+    found = migrations.get_command(context, command)
+    assert all(hasattr(each, "opts") and each.param_type_name == "option" for each in found.params)
+    return {name: each for each in found.params for name in (*each.opts, *each.secondary_opts)}
 
 
-def test_both_ways_know_the_same_options():
-    """An option that only Typer knew would be slow; one that only the fast way knew would be undocumented."""
-    for name, option in options_of_typer().items():
-        value = [] if option.is_flag else ["2.5" if "timeout" in name else "x"]
-        parsed = entry.parse_status([name, *value])
-        assert parsed is not None, name
-        assert list(parsed) == [option.name], name
-        expected = True if option.is_flag else [*value] if option.multiple else 2.5 if value == ["2.5"] else "x"
-        assert parsed == {option.name: expected}, name
+@pytest.mark.parametrize("command", COMMANDS)
+def test_both_ways_know_the_same_options(command: str):
+    """An option that only one way knew would be slow, or undocumented."""
+    flags = {flag for option in entry.options_of(command)[1].declared().values() for flag in option.flags}
+    assert flags == set(options_of_typer(command))
+    for name, option in options_of_typer(command).items():
+        value = [] if option.is_flag else ["2.5" if "timeout" in name else "json" if name == "--progress" else "x"]
+        found = parsed(command, [name, *value])
+        if name == "--keep":  # a number with a lowest value: Typer's business
+            assert found is None
+            continue
+        expected = True if option.is_flag else [*value] if option.multiple else 2.5 if value == ["2.5"] else value[0]
+        assert found == {option.name: expected}, name
 
 
-def test_the_fast_way_knows_no_option_that_typer_does_not_know():
-    flags = {flag for option in status.StatusOptions.declared().values() for flag in option.flags}
-    assert flags == set(options_of_typer())
-
-
-@pytest.mark.parametrize(
-    "line",
-    ["--unknown", "--js", "--database", "--database --json", "--database=x", "-qv", "--lock-timeout soon", "x", "--", "--help"],
-)
-def test_the_fast_way_leaves_whatever_is_not_plain_to_typer(line):
-    assert entry.parse_status(line.split()) is None
-
-
-def test_both_ways_have_the_same_defaults():
-    given = vars(status.StatusOptions())
-    options = {option.name: option.default for option in options_of_typer().values()}
+@pytest.mark.parametrize("command", COMMANDS)
+def test_both_ways_have_the_same_defaults(command: str):
+    given = vars(entry.options_of(command)[1]())
+    options = {option.name: option.default for option in options_of_typer(command).values()}
     assert options.keys() == given.keys()
     for name, default in given.items():
         assert (options[name] or None) == (default or None), name
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "line", ["--unknown", "--js", "--pack", "--pack --json", "--pack=x", "-qv", "x", "--", "--help", "--progress loud"]
+)
+def test_the_fast_way_leaves_whatever_is_not_plain_to_typer(command: str, line: str):
+    assert parsed(command, line.split()) is None
 
 
 # {} is the folder of the scene
@@ -164,19 +172,41 @@ def test_both_ways_say_the_same_and_end_with_the_same_code(scene: Path, capfd, m
         read_document(arguments[1:], fast[1])
 
 
+@pytest.mark.parametrize("command", [each for each in COMMANDS if each != "status"])
+@pytest.mark.parametrize(
+    "line", ["--dir {}/tasks --database {}/x.db", "--dir {}/bad --database {}/x.db --json", "--nonsense", "-q -v"]
+)
+def test_both_ways_of_the_other_commands_say_the_same(tmp_path: Path, scene: Path, capfd, monkeypatch, command: str, line: str):
+    monkeypatch.setenv("HOMIE_DATA_DIR", str(scene / "data"))
+    if command == "packs":
+        line = line.replace("--dir {}/tasks --database {}/x.db", "").replace("--dir {}/bad --database {}/x.db ", "")
+    arguments = ["migrations", command, *(each.format(scene) for each in line.split())]
+
+    fast = (ended(lambda: entry.main(arguments)), *capfd.readouterr())
+    for made in scene.glob("x.db*"):
+        made.unlink()
+    shutil.rmtree(scene / "data", ignore_errors=True)
+    slow = (ended(lambda: run(arguments)), *capfd.readouterr())
+
+    assert fast == slow
+
+
 def test_most_of_these_lines_take_the_fast_way():
     """Otherwise the comparison above compares a thing with itself."""
-    assert sum(entry.parse_status(line.split()) is not None for line in LINES) >= 30
+    assert sum(parsed("status", line.split()) is not None for line in LINES) >= 30
 
 
-def test_the_fast_way_needs_no_typer(homie_process, tmp_path: Path):
-    import subprocess
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_fast_way_needs_no_typer(command: str, tmp_path: Path):
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks/001_one.py").write_text(creates(1, "one"))
+    place = [] if command == "packs" else ["--dir", str(tmp_path / "tasks"), "--database", str(tmp_path / "x.db")]
 
     code = (
         "import sys, atexit\n"
         "from homie_migrations_core.cli.entry import main\n"
-        "atexit.register(lambda: print(sorted({name.partition('.')[0] for name in sys.modules} & {'typer', 'rich', 'click'})))\n"
-        f"main(['migrations', 'status', '--data-dir', {str(tmp_path)!r}])"
+        "atexit.register(lambda: print(sorted({name.partition('.')[0] for name in sys.modules} & {'typer', 'rich', 'click', 'pydantic', 'argparse'})))\n"
+        f"main(['migrations', {command!r}, *{place!r}])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
