@@ -7,10 +7,14 @@ every command has a schema.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from cli.migration_folder import MigrationFolder
+from helpers import creates
 from json_documents import check, read_document, schema_name, validator
 from pages import schemas
 from pages.generated import commands
@@ -118,3 +122,18 @@ def test_two_documents_are_no_document():
 def test_a_document_of_another_shape_does_not(command: str, document: dict[str, Any]):
     with pytest.raises(AssertionError):
         check(command, document)
+
+
+@pytest.mark.parametrize("command", ["apply", "status", "validate"])
+def test_the_lines_of_a_report_fit_their_schema(homie, tasks: MigrationFolder, tmp_path: Path, command: str):
+    odd, report = tmp_path / "odd.db", tmp_path / "report"
+    odd.write_text("not a database " * 100)
+    homie("apply", *tasks.options)
+    (tasks.folder / "002_two.py").write_text(creates(2, "other"), encoding="utf-8")  # edited: a finding
+    line = (tasks.database, odd, "--dir", tasks.folder, "--executor", "threads", "--report", report)
+    assert homie("fleet", command, *line).code == 2
+    lines = [json.loads(each) for each in report.read_text(encoding="utf-8").splitlines()]
+    for each in lines:
+        check("fleet-report", each)
+    expected = {"apply": "up_to_date", "status": "edited", "validate": "findings"}[command]
+    assert {each["path"]: each["state"] for each in lines} == {str(tasks.database): expected, str(odd): "failed"}

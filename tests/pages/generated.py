@@ -86,6 +86,7 @@ def generated() -> dict[tuple[str, str], str]:
     found["docs/reference/json.md", "commands"] = json_tables.command_table()
     found["docs/reference/json.md", "objects"] = json_tables.object_tables()
     found["docs/reference/json.md", "events"] = json_tables.line_tables("progress", but=("event", "at"))
+    found["docs/reference/json.md", "report"] = json_tables.line_tables("fleet-report")
     found["docs/reference/tracking-table.md", "table"] = f"```sql\n{tracking.create_sql('file_organizer')};\n```"
     for name, hook in hooks().items():
         found["docs/reference/hooks.md", name] = str(inspect.getdoc(hook))

@@ -34,22 +34,22 @@ def _added(schema: dict[str, Any], kind: str, where: str) -> list[tuple[str, str
 
 def object_tables() -> str:
     """Return a table of fields for each kind of object, under a heading of its own; two of them without what commands add."""
-    documents = [each for name, each in schemas().items() if name not in catalog.LINES]
-    found = dict(item for each in documents for item in each["$defs"].items())
+    lines = {each.__name__ for kinds in catalog.LINES.values() for each in kinds}  # they have tables of their own
+    found = {name: each for schema in schemas().values() for name, each in schema["$defs"].items() if name not in lines}
     found |= schemas()[COMMON]["$defs"]
     return "\n\n".join(
         f"### {name}\n\n{definition['description']}\n\n{field_table(definition)}" for name, definition in sorted(found.items())
     )
 
 
-def line_tables(name: str, *, but: tuple[str, ...]) -> str:
+def line_tables(name: str, *, but: tuple[str, ...] = ()) -> str:
     """Return a table of fields for each kind of line, under a heading of its own; some are the same in every line."""
     found = schemas()[name]
     tables = []
     for each in found["oneOf"]:
         definition = found["$defs"][each["$ref"].rpartition("/")[2]]
         fields = definition["properties"]
-        (heading,) = fields["event"]["enum"]
+        heading = fields["event"]["enum"][0] if "event" in fields else definition["title"]
         others = {**definition, "properties": {name: field for name, field in fields.items() if name not in but}}
         tables.append(f"### {heading}\n\n{definition['description']}\n\n{field_table(others)}")
     return "\n\n".join(tables)

@@ -38,4 +38,4 @@ DOCUMENT_FIELDS: dict[str, tuple[type, ...]] = {
     "fleet validate": (fleet.FleetFields,),
 }
 # what is written as lines of JSON → the kinds of its lines
-LINES: dict[str, tuple[type, ...]] = {"progress": events.EVENTS}
+LINES: dict[str, tuple[type, ...]] = {"progress": events.EVENTS, "fleet-report": fleet.REPORT_LINES}
