@@ -25,6 +25,7 @@ extensions = [
     "page_tree",
     "python_reference",
     "mermaid_diagrams",
+    "console_blocks",
     "repository_links",
 ]
 exclude_patterns = ["_site/**"]

@@ -6,6 +6,7 @@ Needs the extra `docs`, which `make docs` installs.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 import subprocess
@@ -108,3 +109,45 @@ def test_the_search_finds_public_names_and_headings(site: Path):
     index = (site / "searchindex.js").read_text(encoding="utf-8")
     for word in ("run_migrations", "PackContract", "How a step runs", "RollbackRefused"):
         assert word in index
+
+
+# --- the extensions ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def extension(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(DOCS / "_site")
+    return importlib.import_module
+
+
+def test_the_tree_lists_each_page_once_below_its_caption(extension):
+    index = (
+        "See [x](x.md).\n\n**Start**\n\n- [A](a/a.md), [B](b.md#part)\n- [A](a/a.md)\n\n## More\n\n[C](c.md) [out](https://x.md)\n"
+    )
+    assert extension("page_tree").tree(index) == {"Start": ["a/a", "b"], "More": ["c"]}
+
+
+def test_a_docstring_gets_lists_for_its_sections_and_code_for_its_examples(extension):
+    docstring = ["Do it:", "", "    run()", "", "Raises:", "    A, b.C: Why it", "        was.", "    D: More.", "", "And so on."]
+    lines = list(docstring)
+    extension("python_reference").to_restructured_text(None, "function", "f", None, None, lines)
+    assert lines[:5] == ["Do it::", "", "    run()", "", "**Raises**"]
+    assert lines[5:] == ["", "- :py:exc:`.A`, :py:exc:`.b.C`: Why it", "  was.", "- :py:exc:`.D`: More.", "", "And so on."]
+
+
+def test_links_that_lead_out_of_the_pages_become_text(extension):
+    text = "[in](../how-to/a.md#b) [out](../../examples/x.py) ![image](../../x.svg) [web](https://sqlite.org)"
+    found = extension("repository_links").without_links_out_of(DOCS, DOCS / "reference" / "page.md", text)
+    assert found == text.replace("[out](../../examples/x.py)", "out")
+
+
+def test_only_lines_behind_a_prompt_are_coloured_as_commands(extension):
+    text = "$ cat <<E\n> one\n(an output)\n> not a command\n"
+    tokens = list(extension("console_blocks").ConsoleLexer().get_tokens(text))
+    assert "".join(value for _, value in tokens) == text
+    assert [value for token, value in tokens if str(token) == "Token.Generic.Output"] == ["(an output)\n", "> not a command\n"]
+
+
+def test_a_diagram_with_a_mistake_is_refused(extension):
+    with pytest.raises(Exception, match="Parse error"):
+        extension("mermaidx").render("flowchart TD\n  a --> --> b").svg()
