@@ -13,39 +13,16 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from homie_migrations_core.cli import early_errors, output
+from homie_migrations_core.cli.command_table import ALIASES as ALIASES
+from homie_migrations_core.cli.command_table import PANEL_AND_MODULE
 from homie_migrations_core.cli.typer_commands import HELP_FLAGS, PlainHelpGroup, typer_command
 from homie_migrations_core.errors import HomieMigrationsError
-
-# heading in the help → command → module in `commands/`, where a function has the command's name, with _ for -
-_COMMANDS = {
-    "Look": {
-        "status": "status",
-        "plan": "plan",
-        "history": "history",
-        "packs": "packs",
-        "schema": "schema",
-        "validate": "validate",
-    },
-    "Change": {
-        "apply": "apply",
-        "rollback": "rollback",
-        "redo": "rollback",
-        "reset": "rollback",
-        "repair": "records",
-        "baseline": "records",
-    },
-    "Many databases": {"fleet": "fleet_group"},
-    "Safety net": {"rehearse": "rehearse", "backup": "snapshots", "backups": "snapshots", "restore": "snapshots"},
-    "For pack authors": {"new-pack": "new", "new": "new", "check": "check"},
-}
-_PANEL_AND_MODULE = {name: (panel, module) for panel, commands in _COMMANDS.items() for name, module in commands.items()}
-ALIASES = {"up": "apply", "upgrade": "apply", "migrate": "apply"}
 
 
 class LazyCommands(PlainHelpGroup):
     """Commands that are imported when they are asked for. Their errors become messages and exit codes here."""
 
-    table: ClassVar[dict[str, tuple[str, str]]] = _PANEL_AND_MODULE
+    table: ClassVar[dict[str, tuple[str, str]]] = PANEL_AND_MODULE
     """The panel in the help and the module of each command."""
 
     def list_commands(self, ctx: Any) -> list[str]:

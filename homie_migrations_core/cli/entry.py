@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from homie_migrations_core.cli.options import CommandOptions, Option
 
 COMPLETION = "_HOMIE_COMPLETE"
+"""The environment variable with which a shell asks for completions."""
 
 
 # Run by hand and by programs all the time, with nothing but options.
@@ -93,6 +94,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(given: list[str]) -> int:
+    if os.environ.get(COMPLETION, "").startswith("complete_"):
+        from homie_migrations_core.cli.completion import answer
+
+        code = answer(os.environ)
+        if code is not None:
+            return code
     if len(given) > 1 and given[0] == "migrations" and given[1] in WITHOUT_TYPER and COMPLETION not in os.environ:
         command, options_class = options_of(given[1])
         options = parse_options(options_class.declared(), given[2:])

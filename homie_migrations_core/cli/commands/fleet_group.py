@@ -7,13 +7,14 @@ from typing import ClassVar
 import typer
 
 from homie_migrations_core.cli.app import LazyCommands
+from homie_migrations_core.cli.command_table import FLEET_COMMANDS, FLEET_MODULE
 from homie_migrations_core.cli.typer_commands import HELP_FLAGS
 
 
 class FleetCommands(LazyCommands):
     """The commands of `fleet`, imported when they are asked for."""
 
-    table: ClassVar[dict[str, tuple[str, str]]] = dict.fromkeys(("apply", "status", "validate"), ("Commands", "fleet"))
+    table: ClassVar[dict[str, tuple[str, str]]] = dict.fromkeys(FLEET_COMMANDS, ("Commands", FLEET_MODULE))
 
 
 fleet = typer.Typer(
