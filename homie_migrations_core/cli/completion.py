@@ -13,10 +13,10 @@ import io
 import logging
 import re
 import shlex
-import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from homie_migrations_core.cli import output
 from homie_migrations_core.cli.command_table import ALIASES, FLEET_COMMANDS, FLEET_MODULE, PANEL_AND_MODULE
 from homie_migrations_core.cli.options import CommandOptions, DatabaseOptions, Option
 
@@ -46,7 +46,7 @@ def answer(environment: Mapping[str, str]) -> int | None:
     else:
         lines = [f"{value}\t{_NOT_IN_HELP.sub('', text)}" for value, text in found]
     if lines:
-        sys.stdout.write("\n".join(lines) + "\n")
+        output.write_block("\n".join(lines))
     return 0
 
 
