@@ -1,5 +1,5 @@
 """
-Mermaid diagrams, drawn while the site is built: once in light and once in dark colours.
+Mermaid diagrams, drawn while the site is built, in shades of grey that the style sheet inverts on a dark page.
 
 mermaidx runs Mermaid itself without a browser. Pages need no script for it, and a mistake in a diagram fails the build.
 """
@@ -15,7 +15,6 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-THEMES = {"light": "neutral", "dark": "dark"}
 _CONFIG = {"htmlLabels": False, "flowchart": {"htmlLabels": False}, "fontFamily": "DejaVu Sans, Verdana, sans-serif"}
 
 
@@ -29,19 +28,17 @@ class Mermaid(SphinxDirective):
         source = "\n".join(self.content)
         title = re.search(r"^\s*accTitle:\s*(.+)$", source, re.MULTILINE)
         label = html.escape(title[1] if title else "Diagram")
-        drawn = []
-        for colours, theme in THEMES.items():
-            try:
-                svg = mermaidx.render(source, theme=theme, config=_CONFIG).svg()
-            except Exception as error:  # whatever Mermaid raises, the place of the diagram is what helps
-                raise self.error(f"Mermaid can't draw this diagram: {error}") from error
-            drawn.append(f'<div class="diagram only-{colours}" role="img" aria-label="{label}">{placed(svg, source, theme)}</div>')
-        return [nodes.raw("", "\n".join(drawn), format="html")]
+        try:
+            svg = mermaidx.render(source, theme="neutral", config=_CONFIG).svg()
+        except Exception as error:  # whatever Mermaid raises, the place of the diagram is what helps
+            raise self.error(f"Mermaid can't draw this diagram: {error}") from error
+        drawn = f'<div class="diagram" role="img" aria-label="{label}">{placed(svg, source)}</div>'
+        return [nodes.raw("", drawn, format="html")]
 
 
-def placed(svg: str, source: str, theme: str) -> str:
+def placed(svg: str, source: str) -> str:
     """Return a drawing for use inside a page: with ids of its own, and in the size that it was drawn in."""
-    own = "diagram-" + hashlib.sha256(f"{theme}\n{source}".encode()).hexdigest()[:12]
+    own = "diagram-" + hashlib.sha256(source.encode()).hexdigest()[:12]
     width = re.search(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+) ', svg)
     assert width, "Mermaid's SVG says its size in viewBox"
     return svg.replace("my-svg", own).replace('width="100%"', f'width="{float(width[1]):.0f}"', 1)
