@@ -120,7 +120,8 @@ class OwnProcesses(Workers):
         """Hand out a task. The first ones make the pool and start its processes."""
         if self._pool is None:
             self._begun = self._context.Pipe(duplex=False)
-            self._pool = ProcessPoolExecutor(self.width, self._context, begin, (self._stop_received, self._begun[1]))
+            with _signals_blocked():  # Python starts a process of its own that tracks semaphores; a hang-up must not end it
+                self._pool = ProcessPoolExecutor(self.width, self._context, begin, (self._stop_received, self._begun[1]))
         with _signals_blocked():  # a new process inherits that, and lets them in once it is prepared
             return self._pool.submit(task, paths)
 

@@ -6,7 +6,9 @@ Reading a file without running it is `packs/reading.py`'s job, and calling the f
 
 from __future__ import annotations
 
+import functools
 import sys
+import threading
 import types
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
@@ -16,6 +18,9 @@ from homie_migrations_core.model import Migration
 from homie_migrations_core.packs.files import UnusablePack
 from homie_migrations_core.packs.reading import APPLY, ROLLBACK, VERIFY, VERSION_FUNCTION, requirements
 
+_loading = threading.RLock()
+"""Held while a file is run: it stands in `sys.modules` meanwhile, and another thread may run it for another database."""
+
 
 class Loaded(NamedTuple):
     """The functions of a Python migration, once its file has been run."""
@@ -23,6 +28,12 @@ class Loaded(NamedTuple):
     apply: Callable[..., Any]
     rollback: Callable[..., Any] | None
     verify: Callable[..., Any] | None
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled(content: bytes, path: str) -> types.CodeType:
+    """Compile a file, once for the databases of a fleet."""
+    return compile(content, path, "exec", dont_inherit=True)
 
 
 def load(migration: Migration, package: str | None) -> Loaded:
@@ -41,16 +52,17 @@ def load(migration: Migration, package: str | None) -> Loaded:
     module.__spec__ = ModuleSpec(name, None, origin=str(migration.path))
     module.__spec__.has_location = True
     module.__file__, module.__package__ = str(migration.path), package or ""
-    before = sys.modules.get(name)
-    sys.modules[name] = module  # dataclasses and pickling look their module up while it runs
-    try:
-        code = compile(migration.content, str(migration.path), "exec", dont_inherit=True)
-        exec(code, module.__dict__)
-    finally:
-        if before is None:
-            sys.modules.pop(name, None)
-        else:
-            sys.modules[name] = before
+    code = _compiled(migration.content, str(migration.path))
+    with _loading:
+        before = sys.modules.get(name)
+        sys.modules[name] = module  # dataclasses and pickling look their module up while it runs
+        try:
+            exec(code, module.__dict__)
+        finally:
+            if before is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = before
     functions = {each: getattr(module, each, None) for each in (VERSION_FUNCTION, APPLY, ROLLBACK, VERIFY)}
     for required in (VERSION_FUNCTION, APPLY):
         if functions[required] is None:
