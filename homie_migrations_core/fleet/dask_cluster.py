@@ -63,7 +63,7 @@ class DaskWorkers(Workers):
         """Have the running migrations undone."""
         if not self._stop_asked:
             self._stop_asked = True
-            self._client.run(_stop_fleet, self._fleet, on_error="ignore", wait=False)
+            self._client.run(_stop_fleet, self._fleet, on_error="ignore")
 
     def close(self) -> None:
         """Close the connection; the cluster stays."""
