@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -81,6 +82,8 @@ class EventLines:
                 os.close(original)
 
     def _read(self, reading: int) -> None:
+        if hasattr(signal, "pthread_sigmask"):  # a signal interrupts only the thread that gets it, and that must be the main one
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         with open(reading, encoding="utf-8", errors="backslashreplace") as lines:
             for line in lines:
                 self.message(line.rstrip("\r\n"))

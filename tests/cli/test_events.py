@@ -122,8 +122,9 @@ def test_what_a_migration_prints_to_stdout_is_a_message_beside_a_document(homie_
 
 
 def test_a_child_that_goes_on_running_does_not_hold_up_the_end(started, tasks: MigrationFolder, tmp_path: Path):
-    body = f"open({str(tmp_path / 'child')!r}, 'w').write(str(subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL).pid))"
-    tasks.add({"003_leaves.py": python_migration(3, body, head="import subprocess\nsubprocess.Popen.__del__ = lambda self: None")})
+    body = f"Path({str(tmp_path / 'child')!r}).write_text(str(subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL).pid))"
+    head = "import subprocess\nfrom pathlib import Path\nsubprocess.Popen.__del__ = lambda self: None"
+    tasks.add({"003_leaves.py": python_migration(3, body, head=head)})
     process = started("apply", *tasks.options, JSON)
     assert process.wait(timeout=20) == 0
     os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
@@ -133,7 +134,13 @@ def test_a_child_that_goes_on_running_does_not_hold_up_the_end(started, tasks: M
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_ctrl_c_is_told_as_an_error(started, tasks: MigrationFolder, tmp_path: Path):
     flag = tmp_path / "begun"
-    tasks.add({"003_long.py": python_migration(3, f"open({str(flag)!r}, 'w')\ntime.sleep(1000)", head="import time")})
+    tasks.add(
+        {
+            "003_long.py": python_migration(
+                3, f"Path({str(flag)!r}).touch()\ntime.sleep(1000)", head="import time\nfrom pathlib import Path"
+            )
+        }
+    )
     process = started("apply", *tasks.options, JSON, "--json")
     deadline = time.monotonic() + 30
     while not flag.exists():
