@@ -68,7 +68,7 @@ def candidates(words: Sequence[str], incomplete: str) -> list[Candidate]:
 
 def _bash_words(environment: Mapping[str, str]) -> tuple[list[str], str, str]:
     """Return the words before the cursor's, that one, and its part up to the last colon, at which bash splits words."""
-    words, at = _split(environment.get("COMP_WORDS", "")), int(environment.get("COMP_CWORD") or 0)
+    words, at = _split(environment.get("COMP_WORDS", "")), _number(environment.get("COMP_CWORD", ""))
     before, incomplete = words[:at], words[at] if at < len(words) else ""
     colon = ""
     if incomplete == ":" and before:  # pack:
@@ -84,6 +84,10 @@ def _bash_words(environment: Mapping[str, str]) -> tuple[list[str], str, str]:
         else:
             joined.append(word)
     return joined, incomplete, colon
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
 
 
 def _typed(environment: Mapping[str, str]) -> tuple[list[str], str]:

@@ -6,7 +6,6 @@ What the files there are called is the business of `snapshot_names`, taking and 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +37,8 @@ class SnapshotStorage:
         real = os.path.realpath(path)
         if self.backup_dir is None:
             return Path(real).parent / FOLDER
+        import hashlib  # nothing else needs it where nothing is chosen
+
         digest = hashlib.sha256(os.fsencode(os.path.normcase(real))).hexdigest()[:_DIGITS]
         name = os.fsdecode(os.fsencode(os.path.basename(real))[:_LONGEST_NAME])
         return Path(self.backup_dir) / f"{name}-{digest}"

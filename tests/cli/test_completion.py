@@ -139,6 +139,15 @@ def test_no_name_that_a_shell_might_evaluate_is_offered(
         assert not any(each in said for each in ("evil", "`", "$", "a;b"))
 
 
+def test_an_unfinished_line_is_no_crash(capsys: pytest.CaptureFixture[str]) -> None:
+    for line in ("", "homie", "homie 'migrations", "homie migrations apply --to :", ": : :", 'homie migrations "'):
+        for cword in ("", "x", "0", "2", "99"):
+            assert answer({"_HOMIE_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": cword}) == 0
+        assert answer({"_HOMIE_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": line}) == 0
+    assert answer({"_HOMIE_COMPLETE": "complete_powershell"}) is None
+    assert capsys.readouterr().err == ""
+
+
 # --- in the shells ----------------------------------------------------------------------------------------
 
 

@@ -68,6 +68,7 @@ runner = MigrationRunner("homie_file_organizer.db")
 runner = MigrationRunner(
     Path("x.db"), packs=[pack], only={"a"}, backup=True, lock_timeout=30.0, should_stop=lambda: False, observers=[Observer()]
 )
+runner = MigrationRunner("x.db", [pack], backup_dir=Path("snapshots"), keep=2)
 assert_type(runner.path, Path)
 assert_type(runner.apply(), list[Migration])
 assert_type(runner.apply(to="file_organizer:3", all_or_nothing=True, allow_late=True), list[Migration])
