@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import applying, databases_for_tests, large_database, processes, up_to_date, validating
+from benchmarks import applying, databases_for_tests, fleet, large_database, processes, up_to_date, validating
 from benchmarks.measuring import CommandFailed, Comparison, Row, measure, table
 from benchmarks.side_by_side import Checkout, compare_checkouts, side_by_side_table
 from homie_migrations_core import HomieMigrationsError
@@ -28,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[Path], Iterator[Comparison]]] = {
     "durability": applying.durability_comparisons,
     "copies": large_database.comparisons,
     "validate": validating.comparisons,
+    "fleet": fleet.comparisons,
     "tests": databases_for_tests.comparisons,
 }
 

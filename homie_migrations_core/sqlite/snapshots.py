@@ -17,6 +17,7 @@ from pathlib import Path
 
 from homie_migrations_core.errors import FolderUnusable, SnapshotFailed
 from homie_migrations_core.model import Record, Snapshot
+from homie_migrations_core.packs.naming import begin_of_snapshots
 from homie_migrations_core.progress import SNAPSHOT
 from homie_migrations_core.sqlite.copying import NoRoom, copy_database, sync_and_check, sync_folder
 from homie_migrations_core.sqlite.database import SLICE, uri
@@ -202,7 +203,9 @@ def _files_of(path: str, ending: str, storage: SnapshotStorage) -> list[Path]:
         advice = "Run as its owner, or change its permissions."
         raise FolderUnusable(str(folder), f"can't be read ({error.strerror})", advice) from error
     database = _file_of(path)
-    return [folder / name for name in sorted(names) if is_snapshot_name(name, database, ending)]
+    begin = begin_of_snapshots(database)  # first, because thousands of databases may share the folder
+    own = sorted([name for name in names if name.startswith(begin)])
+    return [folder / name for name in own if is_snapshot_name(name, database, ending)]
 
 
 def _discard_with_folder(snapshot: Path) -> None:
