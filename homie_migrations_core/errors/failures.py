@@ -135,14 +135,14 @@ class SnapshotFailed(HomieMigrationsError):
     def __init__(self, path: str, found: str, *, by_hand: bool = False, folder: str | None = None) -> None:
         self.path, self.found, self.by_hand, self.folder = path, found, by_hand, folder
         place = folder or "the `backups` folder beside the database"
-        advice = f"Free some space, give write access to {place}, or choose another folder (--backup-dir)"
+        advice = f"Free some space, give write access to {place},"
         if by_hand:
-            super().__init__(f"No snapshot of {path} was taken", found, f"{advice}.")
+            super().__init__(f"No snapshot of {path} was taken", found, f"{advice} or choose another folder (--backup-dir).")
         else:
             super().__init__(
                 f"Nothing was changed in {path}",
                 f"the snapshot before the first change could not be taken ({found})",
-                f"{advice}, or run without a snapshot (--no-backup).",
+                f"{advice} choose another folder (--backup-dir), or run without a snapshot (--no-backup).",
             )
 
 
