@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 class HomieMigrationsError(Exception):
     """
-    The root of every error that this library raises on purpose.
+    Base class of every error that this library raises on purpose.
 
     `summary` says what was refused or failed, `problems` holds each thing that was found, `advice` says what to do
     next. `str(error)` is all of it in one line, unless the name of a file or the text of another exception has

@@ -34,7 +34,7 @@ class MigrationFailed(HomieMigrationsError):
 
 class MigrationNotUndone(MigrationFailed):
     """
-    A migration failed after its transaction was ended behind the runner's back, and something was committed.
+    A migration failed after something other than the runner ended its transaction, and something was committed.
 
     `left` says what the file shows; `certain`, whether it is the migration's for sure. The snapshot of the run is kept.
     """
@@ -116,7 +116,7 @@ class RunBrokenOff(HomieMigrationsError):
 
 
 class LockTimeout(HomieMigrationsError):
-    """Another connection held the database for longer than `lock_timeout`; `holders` names it where the system tells."""
+    """Another connection held the database for longer than `lock_timeout`; `holders` names it where the system knows."""
 
     code = "lock_timeout"
 

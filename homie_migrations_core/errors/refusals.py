@@ -150,7 +150,7 @@ class VersionUnclear(RunRefused):
 
 
 class ImportRefused(RunRefused):
-    """A folder of another tool's migrations holds something that can't be taken over; nothing was written."""
+    """A folder of another tool's migrations holds something that can't be imported; nothing was written."""
 
     code = "import_refused"
 

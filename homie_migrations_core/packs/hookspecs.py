@@ -27,7 +27,7 @@ _hookspec = pluggy.HookspecMarker(PROJECT)
 @_hookspec
 def homie_migration_packs() -> MigrationPack | list[MigrationPack]:  # type: ignore[empty-body]
     """
-    Hand over the pack, or the packs, that this distribution ships.
+    Return the pack, or the packs, that this distribution ships.
 
     Called each time that entry points are collected, also for `status`: create the value and return it. Open no
     database, read no migration file, and import nothing that takes long.
@@ -37,7 +37,7 @@ def homie_migration_packs() -> MigrationPack | list[MigrationPack]:  # type: ign
 @_hookspec(firstresult=True)
 def homie_database_path(database: str, data_dir: Path) -> Path | None:
     """
-    Say where the database file named `database` lies, or return None to leave it to others.
+    Return where the database file named `database` is, or None to leave the choice to others.
 
     The first answer wins; without one it is `<data_dir>/modules/<database>`. Create nothing here.
     """

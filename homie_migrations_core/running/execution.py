@@ -241,7 +241,7 @@ class Execution:
             raise not_undone from error
 
     def _not_undone(self, step: Step, error: BaseException) -> MigrationNotUndone | None:
-        """Return the error for a step whose transaction was ended behind the runner's back, unless nothing of it is left."""
+        """Return the error for a step whose transaction the runner did not end, unless nothing of it is left."""
         assert self._known is not None
         found = find_leftovers(self.path, step, error, self._known, self._commits, lock_timeout=self.lock_timeout)
         if found is None:

@@ -1,5 +1,5 @@
 """
-Look into the file for what a failed step left there, where its transaction was ended behind the runner's back.
+Look into the file for what a failed step left there, where something other than the runner ended its transaction.
 
 SQLite ends a transaction by itself when the disk is full, for example, and undoes it all. An author's code that removes the
 guard can end it too, and commit. Only the file tells the one from the other.

@@ -1,4 +1,4 @@
-"""A failed step is only said to be undone after the file was asked, wherever its transaction was ended behind the runner's back."""
+"""A failed step is reported as undone only after the file was read again, wherever the runner did not end its transaction."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def apply(options: FleetApplyOptions) -> None:
 
 
 def status(options: FleetStatusOptions) -> None:
-    """Count how far many databases are. Changes nothing."""
+    """Count many databases by their states. Changes nothing."""
     _run(options, "status", check=options.check)
 
 

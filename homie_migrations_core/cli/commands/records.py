@@ -63,7 +63,7 @@ def baseline(options: BaselineOptions) -> None:
 
 
 def repair(options: RepairOptions) -> None:
-    """Accept an edited migration, or remove a record that nothing belongs to any more. Asks first."""
+    """Accept an edited migration, or remove a record that no longer belongs to a migration. Asks first."""
 
     def work(change: DatabaseChange) -> None:
         planned = change.runner.plan_repair(options.ref, remove=options.remove)

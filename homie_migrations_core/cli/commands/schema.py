@@ -25,7 +25,7 @@ class SchemaOptions(DatabaseOptions, PackOptions, LockOptions, OutputOptions):
 
 
 def schema(options: SchemaOptions) -> None:
-    """Show the schema that the migrations make, as SQL; with --database, the one that is there. Changes nothing."""
+    """Show the schema that the migrations make, as SQL; with --database, that of the database. Changes nothing."""
     with Report(options) as report:
         selection = select(options, options.pack, reading_packs=True)
         report.broken(selection.broken)

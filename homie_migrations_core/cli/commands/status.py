@@ -22,7 +22,7 @@ class StatusOptions(DatabaseOptions, PackOptions, LockOptions, OutputOptions):
 
 
 def status(options: StatusOptions) -> None:
-    """Show packs, databases, and where their migrations stand. Changes nothing."""
+    """Show databases, their packs, and the state of the migrations. Changes nothing."""
     with Report(options) as report:
         selection = select(options, options.pack)
         report.broken(selection.broken)

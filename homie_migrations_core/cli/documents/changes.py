@@ -76,7 +76,7 @@ class DetectedVersion(TypedDict):
     version: int | None
     """Null if no version, or more than one, fits."""
     equal: list[str]
-    """References of the migrations whose schema is the one that is there."""
+    """References of the migrations whose schema equals that of the database."""
     nearest: str | None
     """The reference of the migration that comes closest."""
     differences: list[str]

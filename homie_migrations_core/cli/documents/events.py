@@ -19,7 +19,7 @@ class _RunEvent(_Event):
     path: str
     """The database."""
     rehearsal: bool
-    """Whether it is a run on a throw-away copy: of `rehearse`, or to tell what a question is about."""
+    """Whether it is a run on a temporary copy: of `rehearse`, or to find out what a question should say."""
 
 
 class _StepEvent(_RunEvent):
@@ -74,7 +74,7 @@ class RunFinished(_RunEvent):
 
 
 class Phase(_Event):
-    """What is being done outside of steps. Told at its beginning, and then a few times a second at most."""
+    """What is being done outside of steps. Reported at its beginning, and then a few times a second at most."""
 
     event: Literal["phase"]
     path: str | None
