@@ -38,6 +38,7 @@ from homie_migrations_core import (
 )
 from homie_migrations_core.compat import MigrationRunner as RunnerOfOneFolder
 from homie_migrations_core.errors import DatabaseNotCurrent, PackBroken
+from homie_migrations_core.fleet import FleetFinding, Outcome, PackVersions, fleet_status, migrate_fleet, validate_fleet
 
 # A pack as its author makes it.
 pack = MigrationPack(name="file_organizer", migrations=Path("migrations"), database="homie_file_organizer.db")
@@ -163,3 +164,13 @@ told = FileOrganizerRunner(Path("x.db")).get_migration_status()
 assert_type(told["current_version"], int)
 assert_type(told["pending_migrations"][0]["name"], str)
 assert_type(told["applied_migrations"][0]["version"], int)
+
+# Many databases.
+for outcome in migrate_fleet(["a.db", Path("b.db")], [pack], ThreadPoolExecutor(8), canaries=1, max_failures=3):
+    assert_type(outcome, Outcome)
+    assert_type(outcome.applied, tuple[str, ...])
+    assert_type(outcome.error_code, str | None)
+for fleet_state in fleet_status(iter(["a.db"]), [pack], jobs=2):
+    assert_type(fleet_state.packs, tuple[PackVersions, ...])
+for validated in validate_fleet(["a.db"], [pack]):
+    assert_type(validated.findings, tuple[FleetFinding, ...])
