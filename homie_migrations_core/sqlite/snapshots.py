@@ -103,7 +103,7 @@ class Keeper:
         if self.snapshot is None:
             return
         try:
-            oldest_first = sorted([*self._files_of(AUTOMATIC), *self._files_of(BEGUN)])
+            oldest_first = self._files_of(AUTOMATIC, BEGUN)
             spared = (but, self.snapshot if self._storage.keep else None)  # its own need not be the newest: a clock may go back
             for old in oldest_first[: max(0, len(oldest_first) - self._storage.keep)]:
                 if old not in spared:
@@ -113,8 +113,8 @@ class Keeper:
         except OSError as error:  # the run itself has succeeded
             _log.warning("Old snapshots of %s could not be removed: %s", self._path, error, extra={"database": self._path})
 
-    def _files_of(self, ending: str) -> list[Path]:
-        return _files_of(self._path, ending, self._storage)
+    def _files_of(self, *endings: str) -> list[Path]:
+        return _files_of(self._path, self._storage, *endings)
 
 
 def take_by_hand(
@@ -128,7 +128,7 @@ def list_snapshots(path: str, storage: SnapshotStorage = DEFAULT_STORAGE) -> lis
     """Return the snapshots of the database, newest first, as their names tell. None is opened."""
     found = []
     for ending, kind in ENDINGS.items():
-        for file in _files_of(path, ending, storage):
+        for file in _files_of(path, storage, ending):
             told = read_snapshot_name(file.name, _file_of(path), ending)
             if told is not None:  # else a stranger's
                 found.append(Snapshot(file, told[0], file.stat().st_size, told[1], kind))
@@ -187,13 +187,13 @@ def _make_empty(target: Path) -> None:
 
 def _discard_leftovers(path: str, storage: SnapshotStorage, *, but: Path) -> None:
     """Remove what killed processes left unfinished. Only the process that holds the write lock may do this."""
-    for left in _files_of(path, _TEMPORARY, storage):
+    for left in _files_of(path, storage, _TEMPORARY):
         if left != but:
             _discard(left)
 
 
-def _files_of(path: str, ending: str, storage: SnapshotStorage) -> list[Path]:
-    """Return the files of this database with that ending, oldest first."""
+def _files_of(path: str, storage: SnapshotStorage, *endings: str) -> list[Path]:
+    """Return the files of this database with one of these endings, oldest first."""
     folder = storage.folder_of(path)
     if not folder.is_dir():
         return []
@@ -205,7 +205,7 @@ def _files_of(path: str, ending: str, storage: SnapshotStorage) -> list[Path]:
     database = _file_of(path)
     begin = begin_of_snapshots(database)  # first, because thousands of databases may share the folder
     own = sorted([name for name in names if name.startswith(begin)])
-    return [folder / name for name in own if is_snapshot_name(name, database, ending)]
+    return [folder / name for name in own if any(is_snapshot_name(name, database, each) for each in endings)]
 
 
 def _discard_with_folder(snapshot: Path) -> None:
