@@ -16,6 +16,7 @@ import pytest
 from helpers import creates, write_pack
 from hypothesis import HealthCheck, settings
 from preloaded import PreloadedPython
+from tasks_database import TasksDatabase
 
 from homie_migrations_core import MigrationPack
 
@@ -166,3 +167,9 @@ def preloaded_python():
 # A slow example on a busy machine is not a failure, and an example that fails prints how to repeat it.
 settings.register_profile("project", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
+
+
+@pytest.fixture
+def tasks_database(tmp_path: Path) -> TasksDatabase:
+    """A database at version 1 of a pack, with one row in it."""
+    return TasksDatabase(tmp_path)
