@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from homie_migrations_core.database_reader import DatabaseReader, log_problems
-from homie_migrations_core.errors import DatabaseNotReachable, PackBroken, UsageProblem
+from homie_migrations_core.errors import DatabaseNotReachable, DatabaseUnusable, PackBroken, UsageProblem
 from homie_migrations_core.model import Migration, Plan, Repair, Restored
 from homie_migrations_core.running.plan_runner import PlanRunner
 
@@ -200,7 +200,8 @@ class MigrationRunner(DatabaseReader):
         Others may use the database meanwhile; other writers wait until it is done.
 
         Raises:
-            DatabaseUnusable, FolderUnusable, LockTimeout, SnapshotFailed, RunStopped: There is none.
+            DatabaseUnusable: There is no database, or it is empty.
+            FolderUnusable, LockTimeout, SnapshotFailed, RunStopped: The snapshot could not be taken.
         """
         from homie_migrations_core.sqlite.snapshots import take_by_hand
 
@@ -208,6 +209,8 @@ class MigrationRunner(DatabaseReader):
             raise DatabaseNotReachable(str(self.path), "there is no such file", "Check the path.")
         storage = self._plans.require_storage()
         with self._file.locked():
+            if os.path.getsize(self.path) == 0:  # nothing is committed; a copy would get a first page that its source lacks
+                raise DatabaseUnusable(str(self.path), "the database is empty", "There is nothing to back up yet.")
             records, now = self._recorded()[0], datetime.now(UTC)
             self._plans.snapshot = snapshot = take_by_hand(str(self.path), records, now, self._file.stop, storage)
         return snapshot

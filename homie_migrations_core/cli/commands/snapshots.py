@@ -55,10 +55,11 @@ def backup(options: BackupCommandOptions) -> None:
         settings = ChangeSettings.of(options)
         targets = []
         for target in selection.targets:
-            if options.database or options.pack or os.path.exists(target.path):
+            reason = "" if options.database or options.pack else _why_nothing_can_be_lost(target.path)
+            if reason:
+                report.write(f"{target.path}: {reason}")
+            else:
                 targets.append(target)
-            else:  # no program has made it yet, so nothing can be lost
-                report.write(f"{target.path}: there is no database yet")
         change_databases(report, selection, targets, settings, work)
 
 
@@ -86,6 +87,15 @@ def restore(options: RestoreOptions) -> None:
             _report_restored(change.report, change.runner.restore(snapshot))
 
         change_databases(report, selection, [target], settings, work)
+
+
+def _why_nothing_can_be_lost(path: Path) -> str:
+    """Return in words that no program has written anything to a database yet; nothing if one may have."""
+    if not os.path.exists(path):
+        return "there is no database yet"
+    if os.path.getsize(path) == 0 and not os.path.exists(f"{path}-journal"):
+        return "the database is empty"
+    return ""
 
 
 def _target_and_snapshot(file: str, selection: Selection, storage: SnapshotStorage) -> tuple[Target, Path]:

@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from helpers import creates, fingerprint, problems, query, recorded, run_sql, tables
+from helpers import creates, fingerprint, one_line, problems, query, recorded, run_sql, tables
 
 FILES = {"001_one.py": creates(1, "one"), "002_two.py": creates(2, "two")}
 
@@ -93,6 +93,28 @@ def test_backup_of_all_databases_takes_those_that_are_there(homie, installed, tm
     (name,) = in_backups(tmp_path / "modules" / "homie_alpha.db")
     assert name.startswith("homie_alpha.")
     assert not (tmp_path / "modules" / "homie_zebra.db").exists()
+
+
+def test_backup_of_all_databases_skips_an_empty_one(homie, installed, tmp_path: Path) -> None:
+    installed.pack("alpha", {"001_a.py": creates(1, "a")})
+    empty = tmp_path / "modules" / "homie_alpha.db"
+    empty.parent.mkdir()
+    empty.touch()
+    result = homie("backup", "--data-dir", tmp_path)
+    assert (result.code, result.err) == (0, "")
+    assert f"{empty}: the database is empty" in result.out.splitlines()
+    assert in_backups(empty) == []
+
+
+def test_backup_of_a_named_empty_database_is_refused(homie, path: Path, options) -> None:
+    empty = path.with_name("empty.db")
+    empty.touch()
+    result = homie("backup", *options[:2], "--database", empty)
+    assert result.code == 2
+    expected = f"Error: Nothing was changed in {empty}: the database is empty. There is nothing to back up yet."
+    assert one_line(result.err) == expected
+    assert empty.read_bytes() == b""
+    assert in_backups(path) == []
 
 
 def test_backup_of_a_database_that_can_not_be_read_does_not_stop_another(homie, tmp_path: Path, path: Path, options) -> None:
