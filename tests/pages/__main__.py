@@ -8,13 +8,17 @@ from pathlib import Path
 
 from preloaded import PreloadedPython
 
-from pages import generated, pictures
+from pages import generated, pictures, requirements
 from pages.reading import PAGES, blocks, name_of, text_of
 from pages.running import run_page, with_outputs
 
 
 def main(only: list[str]) -> None:
-    """Rewrite these pages, named by their paths from the root, or all."""
+    """Rewrite these pages, named by their paths from the root, or all. Write none if a package that they need is missing."""
+    if unmet := requirements.unmet():
+        sys.exit(
+            f"No page was written: the environment lacks {', '.join(unmet)}. Install the extra `test`: pip install -e '.[test]'."
+        )
     generated.write(only)
     with PreloadedPython() as python:
         for page in PAGES:
