@@ -50,7 +50,9 @@ def stop_on_signals(stop: SignalStop) -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # A closed terminal may send a second one, which must not end the process before it has told how it ended.
+            hung_up = number == HANGUP and stop.signal == HANGUP
+            signal.signal(number, signal.SIG_IGN if hung_up else handler)
 
 
 def _handled() -> list[int]:

@@ -49,7 +49,7 @@ def migrate_fleet(
     finished, and what was not begun has no outcome. Closing the generator does the same. A path without a file fails, unless
     `create` says that it is to be made. The other options are those of `MigrationRunner`.
 
-    A database whose worker dies is run again, once and alone. That a task runs twice does no harm.
+    A database whose worker dies is run again alone, up to twice. That a task runs more than once does no harm.
 
     Raises:
         PackBroken: A pack can't be used. Nothing was begun.

@@ -20,7 +20,7 @@ R = TypeVar("R")
 _SECONDS_A_TASK = 0.2  # short enough to hear of each database soon, long enough for handing out to cost next to nothing
 _MOST_PATHS_A_TASK = 64
 _SECONDS_BETWEEN_QUESTIONS = 0.1  # how often a stop is asked for while no result comes
-_TRIES = 2
+_TRIES = 2  # alone
 
 
 class TaskRunner(Protocol[R]):
@@ -150,7 +150,7 @@ class Spreading(Generic[R]):
         if isinstance(error, BrokenExecutor | CancelledError):
             self._broken = error
         for path in paths:
-            deaths = self._deaths.pop(path, 0) + 1
+            deaths = self._deaths.pop(path, -1) + 1  # with others beside it, another one may be at fault
             if deaths < _TRIES and not (len(paths) == 1 and self._workers.gave_up(error)):
                 self._deaths[path] = deaths
                 self._suspects.append((path, error))

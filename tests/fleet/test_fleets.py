@@ -138,7 +138,7 @@ def test_a_failure_among_the_canaries_stops_the_rest(tmp_path: Path, pack):
 def test_after_the_canaries_the_others_follow(tmp_path: Path, pack):
     paths = tenants(tmp_path / "db", 12)
     outcomes = list(migrate_fleet([*paths[:2], tmp_path / "missing.db", *paths[2:]], [pack], InProcess(), canaries=2))
-    assert [Path(each.path).name for each in outcomes[:2]] == ["00000.db", "00001.db"]
+    assert {Path(each.path).name for each in outcomes[:2]} == {"00000.db", "00001.db"}
     assert sorted(each.state for each in outcomes) == ["applied"] * 12 + ["failed"]
 
 

@@ -89,12 +89,12 @@ def test_paths_are_read_as_the_work_goes_on_and_memory_does_not_grow():
 
 
 @pytest.mark.parametrize("breaks", [True, False], ids=["the executor breaks", "only the task fails"])
-def test_a_path_whose_worker_dies_twice_is_lost_and_no_other_is(breaks: bool):
+def test_a_path_whose_worker_dies_each_time_is_lost_and_no_other_is(breaks: bool):
     workers = ScriptedWorkers(lambda paths: "300" in paths, breaks=breaks)
     results = list(spread(workers).results(names(1000)))
     assert sorted(results) == sorted(["300 lost: killed", *(f"{each} done" for each in names(1000) if each != "300")])
     assert [paths for paths in workers.tasks if "300" in paths][-1] == ("300",)
-    assert workers.renewed == (2 if breaks else 0)
+    assert workers.renewed == (3 if breaks else 0)
 
 
 def test_a_path_whose_worker_dies_once_is_done():
