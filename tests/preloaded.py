@@ -2,8 +2,9 @@
 A Python that has the library loaded already, for tests that run many short programs.
 
 One helper process imports everything once and forks a child for each program, which saves the start of an interpreter
-and the imports: a command takes a tenth of the time. Signals, pipes, terminals and installations are not tested with
-it; those tests start real processes. Without `fork` each program is a real process.
+and the imports: a command takes a tenth of the time. A test gets the output when the program has ended. For a process that
+it can signal or kill, or that has pipes or a terminal, see `cli.forking`; tests of installations start real processes.
+Without `fork` each program is a real process.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def serve(modules: Sequence[str]) -> None:
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def load(modules: Sequence[str]) -> None:
+def load(modules: Sequence[str] = ()) -> None:
     """Import all of the library but what needs pytest, what a first command imports, and these modules."""
     import importlib.util
     import pkgutil

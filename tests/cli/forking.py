@@ -4,6 +4,9 @@ Processes for tests of signals, pipes and terminals, without waiting for an inte
 A server process imports the library once. For each command it forks a child, which becomes `homie migrations ...` with
 streams, environment and folder of its own: a real process that can be signalled, stopped and killed. Run as a script, this
 module is the server; a socket carries the requests, and the streams with them.
+
+`preloaded` runs one whole program after another, any Python program, and collects its output. Here a test gets the
+process while it runs, beside others, on pipes or a terminal that the test has made. Both load the library with `preloaded.load`.
 """
 
 from __future__ import annotations
@@ -113,7 +116,6 @@ class ForkedProcess:
 
 def serve(number: int) -> None:
     """Fork a child for each request, until the socket is closed."""
-    load()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are reaped by the system
     requests = socket.socket(fileno=number)
     while True:
@@ -132,27 +134,15 @@ def serve(number: int) -> None:
             os.close(each)
 
 
-def load() -> None:
-    """Import all of the library but what needs pytest, and what a first command imports."""
-    import importlib
-    import pkgutil
-
-    from typer.testing import CliRunner
-
-    import homie_migrations_core
-    from homie_migrations_core.cli.app import app
-
-    for found in pkgutil.walk_packages(homie_migrations_core.__path__, "homie_migrations_core."):
-        if found.name.rpartition(".")[2] not in ("__main__", "testing"):
-            importlib.import_module(found.name)
-    CliRunner().invoke(app, ["migrations", "packs"], catch_exceptions=False)
-    for name in list(sys.modules):  # packs are imported anew in each process, as they would be
+def forget_packs() -> None:
+    """Forget the packs that loading has imported: each process imports them anew."""
+    for name in list(sys.modules):
         if name.partition(".")[0] == "file_organizer_migrations":
             del sys.modules[name]
 
 
 def supervise(request: dict, descriptors: list[int]) -> None:
-    """Fork the command, tell its number, wait for its end, and tell its exit code."""
+    """Fork the command, send its process number, wait for its end, and send its exit code."""
     *streams, status = descriptors
     child = os.fork()
     if child == 0:
@@ -170,7 +160,7 @@ def supervise(request: dict, descriptors: list[int]) -> None:
 def become(streams: list[int], arguments: list[str], cwd: str, env: dict[str, str], *, terminal: bool) -> None:
     """Become the command, as if this process had been started for it."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
-    if terminal:  # or Ctrl-C typed on it would reach nobody
+    if terminal:  # otherwise Ctrl-C typed on it would reach no process
         import fcntl
         import termios
 
@@ -196,7 +186,7 @@ def become(streams: list[int], arguments: list[str], cwd: str, env: dict[str, st
 
 
 def reopen_standard_streams() -> None:
-    """Give Python new streams: those of the server know whether its own could be sought in."""
+    """Give Python new streams, because those of the server were opened for other files."""
     for name, number, mode, errors in (
         ("stdin", 0, "r", "strict"),
         ("stdout", 1, "w", "strict"),
@@ -209,5 +199,10 @@ def reopen_standard_streams() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder, which a started process would not search
+    sys.path[0] = str(Path(__file__).parents[1])
+    from preloaded import load
+
+    sys.path.pop(0)  # a started process would not search that folder
+    load()
+    forget_packs()
     serve(int(sys.argv[1]))
