@@ -71,7 +71,7 @@ def test_without_a_terminal_and_without_yes_it_ends_with_2_and_nothing_changed(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_yes_that_is_piped_in_is_no_answer(homie, tmp_path: Path, options, command):
+def test_a_yes_from_a_pipe_is_not_an_answer(homie, tmp_path: Path, options, command):
     before = fingerprint(tmp_path)
     assert homie(*call(command), *without_backup(command, options), input="y\n").code == 2
     assert fingerprint(tmp_path) == before
@@ -86,7 +86,7 @@ def test_yes_on_the_command_line_needs_no_terminal(homie, tmp_path: Path, option
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_yes_on_a_terminal_goes_on(on_a_terminal, tmp_path: Path, options, command):
+def test_yes_on_a_terminal_continues(on_a_terminal, tmp_path: Path, options, command):
     terminal = on_a_terminal(*call(command), *without_backup(command, options), width=400)
     terminal.until("Go on?")
     assert f"{tmp_path / 'homie_tasks.db'} (from --database): an existing database" in terminal.seen
@@ -135,7 +135,7 @@ def test_the_question_counts_what_would_be_lost(on_a_terminal, tmp_path: Path, u
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_no_is_no_rollback_in_json_either(on_a_terminal, tmp_path: Path, used, command: str):
+def test_the_answer_no_prevents_a_rollback_with_json_too(on_a_terminal, tmp_path: Path, used, command: str):
     before = fingerprint(tmp_path)
     terminal = on_a_terminal(*call(command), *used, "--json", width=400)
     terminal.until("Go on?")
@@ -148,7 +148,7 @@ def test_a_no_is_no_rollback_in_json_either(on_a_terminal, tmp_path: Path, used,
     assert fingerprint(tmp_path) == before
 
 
-def test_a_rollback_that_would_fail_is_told_before_anybody_is_asked(on_a_terminal, homie, tmp_path: Path, options):
+def test_a_rollback_that_would_fail_is_reported_before_the_question(on_a_terminal, homie, tmp_path: Path, options):
     (tmp_path / "tasks" / "003_three.py").write_text(python_migration(3, "pass", rollback="raise RuntimeError('not this way')"))
     assert homie("apply", *options, "--no-backup").code == 0
     before = fingerprint(tmp_path)
@@ -171,7 +171,7 @@ shutil.disk_usage = lambda path: namedtuple("usage", "total used free")(2_000, 1
 
 
 @pytest.mark.parametrize("command", ["rollback", "redo"])
-def test_where_there_is_no_room_to_count_it_the_question_says_so_and_goes_on(
+def test_without_room_for_the_copy_the_question_says_so(
     on_a_terminal, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, used, command: str
 ):
     place = tmp_path_factory.mktemp("full")
@@ -192,7 +192,7 @@ def test_yes_makes_no_copy_to_count_on(homie, used, command: str, monkeypatch: p
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_where_nobody_can_be_asked_no_copy_is_made_either(homie, used, command: str, monkeypatch: pytest.MonkeyPatch):
+def test_without_a_terminal_no_copy_is_made(homie, used, command: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tempfile, "mkdtemp", lambda **_: pytest.fail("a copy was made"))
     assert homie(*call(command), *used).code == 2
 
@@ -290,7 +290,7 @@ def test_a_signal_that_comes_just_before_the_wait_ends_it(pipe, monkeypatch: pyt
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows reads a line in one go")
-def test_a_signal_whose_handler_does_not_raise_goes_on_with_the_wait(pipe):
+def test_the_wait_continues_after_a_signal_whose_handler_does_not_raise(pipe):
     stream, end = pipe
     heard: list[int] = []
 

@@ -208,7 +208,7 @@ def test_the_process_says_usage_errors_in_one_line_and_ends_with_2(homie_process
         assert said.out == ""
 
 
-def test_a_misspelt_command_is_told_the_right_one(homie):
+def test_a_misspelt_command_gets_a_suggestion(homie):
     assert "Did you mean 'status'?" in homie("stauts").err
 
 
@@ -251,7 +251,7 @@ def test_a_database_that_is_ahead_is_shown_by_status_and_refused_by_apply(homie,
     assert fingerprint(tmp_path) == before
 
 
-def test_the_fast_way_in_leaves_every_wrong_line_to_typer():
+def test_every_wrong_line_is_left_to_typer():
     for line in (
         ["--nonsense"],
         ["everything"],

@@ -109,7 +109,7 @@ def test_nothing_is_changed_and_no_file_is_made(applied: MigrationFolder, tmp_pa
 
 
 @pytest.mark.parametrize("mistake", ["no folder", "no database", "a folder"])
-def test_whatever_goes_wrong_is_silent(tasks: MigrationFolder, mistake: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_every_error_is_silent(tasks: MigrationFolder, mistake: str, capfd: pytest.CaptureFixture[str]) -> None:
     if mistake == "a folder":
         tasks.database.mkdir()
     elif mistake == "no database":
@@ -119,7 +119,7 @@ def test_whatever_goes_wrong_is_silent(tasks: MigrationFolder, mistake: str, cap
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_pack_that_prints_or_raises_disturbs_nobody(installed, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_pack_that_prints_or_raises_does_not_disturb_completion(installed, capfd: pytest.CaptureFixture[str]) -> None:
     installed.pack("alpha", {"001_a.py": creates(1, "a")})
     installed.distribution("loud", {"loud_plugin": "print('loud')\nraise BaseException('no')"}, {"loud": "loud_plugin"})
     assert offered("migrations apply --pack", "al") == ["alpha"]
@@ -139,7 +139,7 @@ def test_no_name_that_a_shell_might_evaluate_is_offered(
         assert not any(each in said for each in ("evil", "`", "$", "a;b"))
 
 
-def test_an_unfinished_line_is_no_crash(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unfinished_line_is_not_a_crash(capsys: pytest.CaptureFixture[str]) -> None:
     for line in ("", "homie", "homie 'migrations", "homie migrations apply --to :", ": : :", 'homie migrations "'):
         for cword in ("", "x", "0", "2", "99"):
             assert answer({"_HOMIE_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": cword}) == 0

@@ -35,7 +35,7 @@ def options_of_typer(command: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_both_ways_know_the_same_options(command: str):
+def test_options_are_the_same_with_and_without_typer(command: str):
     """An option that only one way knew would be slow, or undocumented."""
     flags = {flag for option in entry.options_of(command)[1].declared().values() for flag in option.flags}
     assert flags == set(options_of_typer(command))
@@ -50,7 +50,7 @@ def test_both_ways_know_the_same_options(command: str):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_both_ways_have_the_same_defaults(command: str):
+def test_defaults_are_the_same_with_and_without_typer(command: str):
     given = vars(entry.options_of(command)[1]())
     options = {option.name: option.default for option in options_of_typer(command).values()}
     assert options.keys() == given.keys()
@@ -62,7 +62,7 @@ def test_both_ways_have_the_same_defaults(command: str):
 @pytest.mark.parametrize(
     "line", ["--unknown", "--js", "--pack", "--pack --json", "--pack=x", "-qv", "x", "--", "--help", "--progress loud"]
 )
-def test_the_fast_way_leaves_whatever_is_not_plain_to_typer(command: str, line: str):
+def test_every_line_that_is_not_plain_is_left_to_typer(command: str, line: str):
     assert parsed(command, line.split()) is None
 
 
@@ -158,7 +158,7 @@ def ended(call: Any) -> int:
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line or "nothing")
-def test_both_ways_say_the_same_and_end_with_the_same_code(scene: Path, capfd, monkeypatch, line: str):
+def test_output_and_exit_code_are_the_same_with_and_without_typer(scene: Path, capfd, monkeypatch, line: str):
     monkeypatch.setenv("HOMIE_DATA_DIR", str(scene / "data"))
     arguments = ["migrations", "status", *(each.format(scene) for each in line.split())]
 
@@ -176,7 +176,9 @@ def test_both_ways_say_the_same_and_end_with_the_same_code(scene: Path, capfd, m
 @pytest.mark.parametrize(
     "line", ["--dir {}/tasks --database {}/x.db", "--dir {}/bad --database {}/x.db --json", "--nonsense", "-q -v"]
 )
-def test_both_ways_of_the_other_commands_say_the_same(tmp_path: Path, scene: Path, capfd, monkeypatch, command: str, line: str):
+def test_the_other_commands_print_the_same_with_and_without_typer(
+    tmp_path: Path, scene: Path, capfd, monkeypatch, command: str, line: str
+):
     monkeypatch.setenv("HOMIE_DATA_DIR", str(scene / "data"))
     if command == "packs":
         line = line.replace("--dir {}/tasks --database {}/x.db", "").replace("--dir {}/bad --database {}/x.db ", "")
@@ -191,13 +193,13 @@ def test_both_ways_of_the_other_commands_say_the_same(tmp_path: Path, scene: Pat
     assert fast == slow
 
 
-def test_most_of_these_lines_take_the_fast_way():
+def test_most_of_these_lines_run_without_typer():
     """Otherwise the comparison above compares a thing with itself."""
     assert sum(parsed("status", line.split()) is not None for line in LINES) >= 30
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_fast_way_needs_no_typer(command: str, tmp_path: Path):
+def test_plain_lines_do_not_import_typer(command: str, tmp_path: Path):
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks/001_one.py").write_text(creates(1, "one"))
     place = [] if command == "packs" else ["--dir", str(tmp_path / "tasks"), "--database", str(tmp_path / "x.db")]

@@ -47,7 +47,7 @@ def only(events: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
     return found
 
 
-def test_a_run_is_told_from_its_plan_to_its_end(homie, tasks: MigrationFolder):
+def test_a_run_is_reported_from_its_plan_to_its_end(homie, tasks: MigrationFolder):
     tasks.add({"003_three.py": python_migration(3, "list(track(range(3)))", head="from homie_migrations_core import track")})
     said = homie("apply", *tasks.options, "--progress", "json")
     assert said.code == 0
@@ -77,7 +77,7 @@ def test_results_and_the_document_stay_on_stdout(homie, tasks: MigrationFolder):
     assert names(homie("apply", *tasks.options, JSON, "-q").events) == []
 
 
-def test_a_failure_is_told_with_its_code_and_the_message_of_the_document(homie, tasks: MigrationFolder):
+def test_a_failure_event_has_the_code_and_message_of_the_document(homie, tasks: MigrationFolder):
     homie("apply", *tasks.options)
     tasks.add({"003_three.py": creates(3, "three"), "004_four.py": python_migration(4, "raise ValueError('no')")})
     said = homie("apply", *tasks.options, "--no-backup", JSON, "--json")
@@ -121,7 +121,7 @@ def test_what_a_migration_prints_to_stdout_is_a_message_beside_a_document(homie_
     assert {each["text"] for each in said.events if each["event"] == "message"} == {"by itself", "by a child"}
 
 
-def test_a_child_that_goes_on_running_does_not_hold_up_the_end(started, tasks: MigrationFolder, tmp_path: Path):
+def test_a_child_that_keeps_running_does_not_delay_the_end(started, tasks: MigrationFolder, tmp_path: Path):
     body = f"Path({str(tmp_path / 'child')!r}).write_text(str(subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL).pid))"
     head = "import subprocess\nfrom pathlib import Path\nsubprocess.Popen.__del__ = lambda self: None"
     tasks.add({"003_leaves.py": python_migration(3, body, head=head)})
@@ -132,7 +132,7 @@ def test_a_child_that_goes_on_running_does_not_hold_up_the_end(started, tasks: M
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_ctrl_c_is_told_as_an_error(started, tasks: MigrationFolder, tmp_path: Path):
+def test_ctrl_c_is_reported_as_an_error(started, tasks: MigrationFolder, tmp_path: Path):
     flag = tmp_path / "begun"
     tasks.add(
         {
@@ -172,7 +172,7 @@ def phases(events: Sequence[dict[str, Any]]) -> set[str]:
     return {each["phase"] for each in events if each["event"] == "phase"}
 
 
-def test_who_is_waited_for_is_told(homie, tasks: MigrationFolder):
+def test_a_wait_event_names_the_process(homie, tasks: MigrationFolder):
     homie("apply", *tasks.options, "--to", "tasks:1")
     other = sqlite3.connect(tasks.database, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -186,7 +186,7 @@ def test_who_is_waited_for_is_told(homie, tasks: MigrationFolder):
     assert "message" not in names(said.events)
 
 
-def test_copies_are_told_with_how_far_they_are(homie, tasks: MigrationFolder):
+def test_copies_report_their_progress(homie, tasks: MigrationFolder):
     homie("apply", *tasks.options, "--to", "tasks:1")
     run_sql(tasks.database, "INSERT INTO one VALUES (1, zeroblob(3000000))")
     rehearsed = homie("rehearse", *tasks.options, JSON).events
@@ -201,7 +201,7 @@ def test_copies_are_told_with_how_far_they_are(homie, tasks: MigrationFolder):
         assert last["done"] == last["total"] > 700
 
 
-def test_a_long_copy_is_told_a_few_times_a_second(tmp_path: Path, monkeypatch):
+def test_a_long_copy_is_reported_a_few_times_a_second(tmp_path: Path, monkeypatch):
     told: list[tuple[object, object]] = []
 
     class Report:
@@ -236,7 +236,7 @@ def test_what_would_fail_in_a_rehearsal_is_an_error(homie, tasks: MigrationFolde
     assert (error["code"], error["message"], error["path"]) == (*said.json["error"].values(), str(tasks.database))
 
 
-def test_a_check_tells_which_pack_it_is_at(homie, tasks: MigrationFolder):
+def test_a_check_reports_the_pack_in_progress(homie, tasks: MigrationFolder):
     said = homie("check", "--dir", tasks.folder, JSON)
     phase = only(said.events, "phase")
     assert (phase["phase"], phase["what"], phase["done"], phase["total"]) == ("check", "checking tasks", 0, 1)
@@ -257,7 +257,7 @@ def test_a_check_tells_which_pack_it_is_at(homie, tasks: MigrationFolder):
     ],
     ids=lambda each: each[0] if isinstance(each, tuple) else "",
 )
-def test_every_changing_command_tells_its_events(homie, tasks: MigrationFolder, line: tuple[str, ...], direction: list[str]):
+def test_every_changing_command_writes_its_events(homie, tasks: MigrationFolder, line: tuple[str, ...], direction: list[str]):
     homie("apply", *tasks.options)
     said = homie(*line, *tasks.options, JSON)
     assert said.code == 0
@@ -265,7 +265,7 @@ def test_every_changing_command_tells_its_events(homie, tasks: MigrationFolder, 
     assert "message" not in names(said.events)
 
 
-def test_a_baseline_tells_its_snapshot(homie, tasks: MigrationFolder):
+def test_a_baseline_reports_its_snapshot(homie, tasks: MigrationFolder):
     run_sql(tasks.database, "CREATE TABLE one (id INTEGER PRIMARY KEY, text TEXT)")
     said = homie("baseline", "tasks", "1", *tasks.options, JSON)
     assert said.code == 0
@@ -310,7 +310,7 @@ def test_another_word_behind_the_option_is_refused(homie, tasks: MigrationFolder
     assert not tasks.database.exists()
 
 
-def test_broken_packs_and_those_left_out_are_told(homie, installed):
+def test_broken_packs_and_those_left_out_are_reported(homie, installed):
     installed.pack("tasks", {"001_one.py": creates(1, "one")}, database="homie_all.db")
     installed.pack("odd", {"1.py": ""}, database="homie_all.db")
     installed.pack("late", {"001_x.py": creates(1, "x", requires=("odd:1",))}, database="homie_all.db")
@@ -334,7 +334,7 @@ def test_a_question_is_a_message(on_a_terminal, homie, tasks: MigrationFolder):
     assert events[-1]["code"] == "confirmation_denied"
 
 
-def test_a_fleet_tells_each_database_that_is_done(homie, tasks: MigrationFolder, tmp_path: Path):
+def test_a_fleet_reports_each_database_that_is_done(homie, tasks: MigrationFolder, tmp_path: Path):
     odd = tmp_path / "odd.db"
     odd.write_text("not a database " * 100)
     line = (tmp_path / "one.db", odd, "--dir", tasks.folder, "--create", "--executor", "threads", "--jobs", "1")

@@ -231,7 +231,7 @@ def test_a_question_stays_text(place: Place, on_a_terminal):
     assert is_plain(terminal.seen)
 
 
-def test_what_is_shown_while_a_run_goes_on_stays_text(place: Place, on_a_terminal):
+def test_the_progress_of_a_run_stays_text(place: Place, on_a_terminal):
     place.add("002_two.py", python_migration(2, "import time\n        time.sleep(2.5)".replace("        ", "")))
     bad = "[bold]\x1b[31m"
     site = place.folder.parent / "site"

@@ -97,7 +97,7 @@ STATES = [missing, zero_bytes, plain, read_only, wal_at_rest, wal_in_use, writer
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
-def test_looking_leaves_everything_as_it_was(homie, place: Place, state):
+def test_reading_commands_leave_everything_as_it_was(homie, place: Place, state):
     word = state(place)
     around = place.database.parent
     before = fingerprint(around) if state is not wal_in_use else {**fingerprint(around), f"{NAME}-shm": ""}
@@ -115,7 +115,7 @@ def test_looking_leaves_everything_as_it_was(homie, place: Place, state):
     assert after == before
 
 
-def test_looking_leaves_the_time_of_the_last_change(homie, place: Place):
+def test_reading_leaves_the_time_of_the_last_change(homie, place: Place):
     before = place.database.stat()
     for command in COMMANDS:
         homie(command, *place.options)
@@ -145,7 +145,7 @@ os.kill(os.getpid(), 9)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a kill of POSIX")
-def test_an_interrupted_database_is_told_as_such_and_repaired_by_apply(homie, place: Place):
+def test_an_interrupted_database_is_reported_and_repaired_by_apply(homie, place: Place):
     interrupt(place.database)
     before = fingerprint(place.database.parent)
 
@@ -167,7 +167,7 @@ def test_an_interrupted_database_is_told_as_such_and_repaired_by_apply(homie, pl
     assert homie("status", *place.options, "--check").code == 0
 
 
-def test_a_copy_of_the_file_alone_can_be_looked_at(homie, place: Place, tmp_path: Path):
+def test_a_copy_of_the_file_alone_can_be_read(homie, place: Place, tmp_path: Path):
     """What people do when they ask for help: they send the file."""
     run_sql(place.database, "PRAGMA journal_mode=WAL; INSERT INTO one VALUES (1, 'x');")
     elsewhere = tmp_path / "sent"

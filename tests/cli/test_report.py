@@ -94,7 +94,7 @@ def test_json_of_status_has_the_words_of_every_state(homie, tasks: MigrationFold
     assert states()[2] == ["late", "applied", "missing", "pending"]
 
 
-def test_records_of_a_pack_that_is_gone_are_orphaned_and_stop_nobody(homie, tasks: MigrationFolder, tmp_path: Path):
+def test_records_of_an_uninstalled_pack_are_orphaned_and_stop_no_run(homie, tasks: MigrationFolder, tmp_path: Path):
     homie("apply", *tasks.options)
     other = tmp_path / "other"
     other.mkdir()
@@ -135,7 +135,7 @@ def test_verbose_apply_shows_the_authors_own_line(homie, tasks: MigrationFolder)
     assert "Traceback" in said.err
 
 
-def test_verbose_apply_tells_every_step_on_stderr(homie, tasks: MigrationFolder):
+def test_verbose_apply_reports_every_step_on_stderr(homie, tasks: MigrationFolder):
     said = homie("apply", *tasks.options, "-v")
     assert said.code == 0
     assert [line for line in said.err.splitlines() if "Applied" in line] == [
@@ -153,7 +153,7 @@ def test_a_verbose_call_leaves_the_logger_as_it_was(homie, tasks: MigrationFolde
     assert (logger.level, logger.handlers) == before
 
 
-def test_what_a_migration_prints_is_no_part_of_the_document(homie, installed, tasks: MigrationFolder, tmp_path: Path):
+def test_the_output_of_a_migration_is_not_in_the_document(homie, installed, tasks: MigrationFolder, tmp_path: Path):
     print_it = "def get_migration_version(): return 3\ndef apply_migration(conn): print('said by its author')\n"
     tasks.add({"003_three.py": print_it})
     said = homie("apply", *tasks.options, "--json")
@@ -190,7 +190,7 @@ def test_json_is_plain_ascii_whatever_a_path_holds(homie, tmp_path: Path):
     assert recorded(database) == ["tasks:001_one"]
 
 
-def test_an_error_that_nobody_expected_is_one_line_and_one_document(homie, tasks: MigrationFolder, monkeypatch):
+def test_an_unexpected_error_is_one_line_and_one_document(homie, tasks: MigrationFolder, monkeypatch):
     from homie_migrations_core.database_reader import DatabaseReader
 
     def fails(self):
@@ -204,7 +204,7 @@ def test_an_error_that_nobody_expected_is_one_line_and_one_document(homie, tasks
     assert "ZeroDivisionError: a bug of ours" in said.err
 
 
-def test_ctrl_c_while_looking_ends_with_130_and_a_document(homie, tasks: MigrationFolder, monkeypatch):
+def test_ctrl_c_while_reading_ends_with_130_and_a_document(homie, tasks: MigrationFolder, monkeypatch):
     from homie_migrations_core.database_reader import DatabaseReader
 
     def interrupted(self):
@@ -216,7 +216,7 @@ def test_ctrl_c_while_looking_ends_with_130_and_a_document(homie, tasks: Migrati
 
 
 @pytest.mark.parametrize("command", ["apply", "rehearse", "check"])
-def test_what_a_migration_and_its_children_print_is_no_part_of_the_document(homie_process, tmp_path: Path, command: str):
+def test_the_output_of_a_migration_and_its_children_is_not_in_the_document(homie_process, tmp_path: Path, command: str):
     folder = tmp_path / "loud"
     folder.mkdir()
     body = "print('by itself', flush=True)\nsubprocess.run([sys.executable, '-c', 'print(\"by a child\")'], check=True)"

@@ -119,7 +119,7 @@ def test_the_healthy_pack_of_a_shared_database_is_applied_beside_a_broken_one(ho
     assert len(problems(said.err)) == 1
 
 
-def test_a_broken_pack_beside_the_named_one_is_not_this_calls_business(homie, installed, tmp_path: Path):
+def test_a_broken_pack_that_was_not_named_is_ignored(homie, installed, tmp_path: Path):
     installed.pack("stranger", {"001_one.py": "def ("}, database=FILE)
     installed.pack("other", {"x.py": ""}, database=FILE)
     said = homie("apply", "--data-dir", tmp_path, "--pack", "file_organizer")
@@ -214,7 +214,7 @@ def homie_step_finished(run, step):
     assert "listener" not in homie("packs").out
 
 
-def test_an_observer_that_fails_harms_nothing_and_is_told(homie, installed, tmp_path: Path):
+def test_a_failing_observer_is_reported_and_does_not_stop_the_run(homie, installed, tmp_path: Path):
     code = "from homie_migrations_core import hookimpl\n@hookimpl\ndef homie_step_started(run, step): raise ValueError('deaf')\n"
     installed.distribution("listener-dist", {"listener_plugin": code}, {"listener": "listener_plugin"})
     said = homie("apply", "--data-dir", tmp_path)

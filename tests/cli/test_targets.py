@@ -152,7 +152,7 @@ def test_pack_chooses_for_another_file_name(homie, installed, tmp_path: Path):
 
 
 @pytest.mark.parametrize("command", ["apply", "status", "plan"])
-def test_a_strangers_tables_under_a_strange_name_always_need_pack(homie, tmp_path: Path, command: str):
+def test_a_database_of_another_program_always_needs_pack(homie, tmp_path: Path, command: str):
     """A typo must not build tables in somebody else's file."""
     run_sql(tmp_path / "photos.db", "CREATE TABLE photos (x)")
     before = fingerprint(tmp_path)
@@ -163,7 +163,7 @@ def test_a_strangers_tables_under_a_strange_name_always_need_pack(homie, tmp_pat
     assert fingerprint(tmp_path) == before
 
 
-def test_pack_says_that_a_strangers_file_is_meant(homie, tmp_path: Path):
+def test_pack_allows_a_file_of_another_program(homie, tmp_path: Path):
     run_sql(tmp_path / "photos.db", "CREATE TABLE photos (x)")
     assert homie("apply", "--database", tmp_path / "photos.db", "--pack", "file_organizer", "--no-backup").code == 0
     assert tables(tmp_path / "photos.db") >= {"photos", "drives"}
@@ -242,7 +242,7 @@ ELSEWHERE = """
 """
 
 
-def test_a_plugin_says_where_a_database_lies(homie, installed, tmp_path: Path):
+def test_a_plugin_chooses_the_path_of_a_database(homie, installed, tmp_path: Path):
     installed.pack("tasks", ONE, more=ELSEWHERE.format(name="database"))
     said = homie("apply", "--data-dir", tmp_path)
     there = tmp_path / "elsewhere" / "homie_tasks.db"
@@ -277,7 +277,7 @@ def test_a_plugin_that_fails_to_say_is_named_and_no_other_place_is_guessed(homie
     assert homie("packs").code == 0
 
 
-def test_a_folder_that_nobody_may_write_to_is_told(homie, tmp_path: Path):
+def test_a_folder_that_is_not_writable_is_reported(homie, tmp_path: Path):
     if os.geteuid() == 0:
         pytest.skip("the superuser may write everywhere")
     tmp_path.chmod(0o500)

@@ -249,7 +249,7 @@ def test_nor_a_terminal_that_asked_for_quiet_or_json(on_a_terminal, options, imp
 
 
 @pytest.mark.parametrize(("how", "told"), [((), True), (("-q",), False), (("--json",), False)], ids=["as it is", "quiet", "JSON"])
-def test_who_is_waited_for_is_said_in_a_pipe_too_but_for_quiet_and_json(started, options, tmp_path: Path, how, told: bool):
+def test_the_wait_names_the_process_in_a_pipe_but_not_with_quiet_or_json(started, options, tmp_path: Path, how, told: bool):
     other = sqlite3.connect(tmp_path / "homie_tasks.db", isolation_level=None)
     try:
         other.execute("BEGIN IMMEDIATE")

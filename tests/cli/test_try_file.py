@@ -110,7 +110,7 @@ def test_a_badly_named_file_says_so(try_by_hand, tmp_path: Path):
     assert "003destination.py is not a valid migration file name" in done.stderr
 
 
-def test_the_block_is_no_part_of_the_checksum(homie, tmp_path: Path):
+def test_the_block_is_not_part_of_the_checksum(homie, tmp_path: Path):
     folder = folder_with(tmp_path, {"001_one.py": creates(1, "one")})
     here = ("--dir", folder, "--database", tmp_path / "x.db")
     homie("apply", *here)

@@ -61,7 +61,7 @@ def test_with_verbose_it_comes_with_its_traceback(homie, options, monkeypatch, p
 
 
 @pytest.mark.parametrize("problem", [ZeroDivisionError("a bug"), Skipped("not today")], ids=["exception", "base exception"])
-def test_the_document_says_where_the_database_stands_after_it(homie, options, monkeypatch, problem):
+def test_the_document_has_the_state_of_the_database_after_it(homie, options, monkeypatch, problem):
     monkeypatch.setattr(MigrationRunner, "apply", raising(problem))
     said = homie("apply", *options, "--json", bug=True)
     (database,) = said.json["databases"]

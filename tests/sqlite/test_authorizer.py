@@ -219,7 +219,7 @@ def test_a_transaction_that_was_replaced_by_another_one_is_noticed(tried: Guarde
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_a_second_connection_that_writes_meets_the_lock_and_the_error_names_that_cause(tried: GuardedRun, wrapped: bool) -> None:
+def test_a_second_connection_that_writes_is_locked_out_and_the_error_names_the_cause(tried: GuardedRun, wrapped: bool) -> None:
     body = f"""
         own = sqlite3.connect({str(tried.path)!r}, timeout=0)
         try:

@@ -129,7 +129,7 @@ REFUSED: list[tuple[Callable[[Path], None], str]] = [
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(("make", "words"), REFUSED, ids=[make.__name__ for make, _ in REFUSED])
-def test_a_file_that_is_no_use_is_refused_with_its_reason_and_left(homie, place: Place, command: str, make, words: str):
+def test_an_unusable_file_is_refused_with_the_reason_and_unchanged(homie, place: Place, command: str, make, words: str):
     make(place.database)
     before = fingerprint(place.folder)
 
@@ -157,7 +157,7 @@ def test_a_name_that_no_file_can_have_is_refused(homie, place: Place, command: s
     assert fingerprint(place.folder) == before
 
 
-def test_a_file_that_only_a_newer_sqlite_may_write_can_be_looked_at(homie, place: Place):
+def test_a_file_that_only_a_newer_sqlite_may_write_can_be_read(homie, place: Place):
     patch(place.database, 18, b"\3\1")
     before = fingerprint(place.folder)
     said = homie("status", *place.options)
@@ -176,7 +176,7 @@ def test_a_file_that_only_a_newer_sqlite_may_write_is_not_changed(homie, place: 
     assert fingerprint(place.folder) == before
 
 
-def test_a_file_that_only_a_newer_sqlite_may_write_is_said_to_be_one(homie, place: Place):
+def test_a_file_that_only_a_newer_sqlite_may_write_is_reported_as_such(homie, place: Place):
     patch(place.database, 18, b"\3\1")
     said = homie("apply", *place.options)
     assert "newer SQLite" in said.err
@@ -263,7 +263,7 @@ NO_FAULT = [
 
 
 @pytest.mark.parametrize(("make", "version"), NO_FAULT, ids=[make.__name__ for make, _ in NO_FAULT])
-def test_what_only_looks_like_a_fault_is_none(homie, place: Place, make, version: str):
+def test_a_harmless_state_is_not_a_fault(homie, place: Place, make, version: str):
     make(place.database)
     before = fingerprint(place.folder)
 

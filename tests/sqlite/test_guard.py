@@ -47,7 +47,7 @@ def test_a_migration_that_returns_a_refusal_or_work_that_never_ran_has_failed(
 
 
 @pytest.mark.parametrize("answer", ["True", "None", "0", "[]", "conn", "conn.execute('SELECT 1')"])
-def test_any_other_answer_is_no_refusal(one_run: GuardedRun, answer: str) -> None:
+def test_any_other_answer_is_not_a_refusal(one_run: GuardedRun, answer: str) -> None:
     assert one_run.run(f'conn.execute("{INSERT}")\nreturn {answer}') is None
     one_run.assert_applied()
 
@@ -64,7 +64,7 @@ def test_any_other_answer_is_no_refusal(one_run: GuardedRun, answer: str) -> Non
         "def f(): f()\nf()",
     ],
 )
-def test_whatever_a_migration_raises_it_failed_and_is_named(tried: GuardedRun, ending: str) -> None:
+def test_a_migration_that_raises_anything_has_failed_and_is_named(tried: GuardedRun, ending: str) -> None:
     error = tried.run(f'import sys\nconn.execute("{INSERT}")\nconn.commit()\n{ending}')
     tried.assert_nothing_was_visible()
     tried.assert_undone()
@@ -96,7 +96,7 @@ CALLBACKS = {
 
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("callback", CALLBACKS)
-def test_a_ctrl_c_that_meets_a_callback_is_not_lost(one_run: GuardedRun, callback: str) -> None:
+def test_ctrl_c_during_a_callback_is_not_lost(one_run: GuardedRun, callback: str) -> None:
     head = "import signal\ndef press(*_):\n    signal.raise_signal(signal.SIGINT)\n"
     with pytest.raises(KeyboardInterrupt):
         one_run.run(f"try:\n{textwrap.indent(CALLBACKS[callback], '    ')}\nexcept sqlite3.Error:\n    pass", head=head)

@@ -148,7 +148,7 @@ GOES_ON = {
 @pytest.mark.parametrize("goes_on", GOES_ON)
 @pytest.mark.parametrize("x", ["conn", "bare_cursor"])
 @pytest.mark.parametrize("cause", SETUP)
-def test_a_migration_in_which_sqlite_ended_the_transaction_has_failed_whatever_it_swallowed(
+def test_a_migration_in_which_sqlite_ended_the_transaction_has_failed_even_if_it_caught_the_error(
     tmp_path: Path, cause: str, x: str, goes_on: str
 ) -> None:
     tried = GuardedRun(tmp_path, MODES[(list(GOES_ON).index(goes_on) + len(x)) % 2])  # every cause meets both
@@ -183,7 +183,7 @@ def test_an_error_that_ended_the_transaction_is_named_when_it_is_not_swallowed(t
     assert tried.place in str(error)
 
 
-def test_rows_that_go_on_coming_after_sqlite_ended_the_transaction_are_not_written(tried: GuardedRun) -> None:
+def test_rows_that_follow_after_sqlite_ended_the_transaction_are_not_written(tried: GuardedRun) -> None:
     """The statement of an executemany() is compiled already, so SQLite asks nobody about it again."""
     bare = "sqlite3.Cursor(conn)"
     for outer, inner, then in [
@@ -334,7 +334,7 @@ def test_a_loop_over_a_select_may_commit_after_each_row(tried: GuardedRun, endin
     tried.assert_applied([*NEW, (3, "new"), (4, "new")])
 
 
-def test_with_conn_undoes_its_block_and_a_loop_may_go_on_with_the_next_row(tried: GuardedRun) -> None:
+def test_with_conn_undoes_its_block_and_a_loop_may_continue_with_the_next_row(tried: GuardedRun) -> None:
     error = tried.run(
         """
         conn.execute("INSERT INTO t VALUES (2, 'new')")
@@ -368,7 +368,7 @@ LAST_WORDS = {
 
 
 @pytest.mark.parametrize("last", LAST_WORDS)
-def test_a_migration_whose_last_word_was_rollback_has_failed(tried: GuardedRun, last: str) -> None:
+def test_a_migration_that_ends_with_a_rollback_has_failed(tried: GuardedRun, last: str) -> None:
     error = tried.run(f'conn.execute("{INSERT}")\n{LAST_WORDS[last]}')
     tried.assert_nothing_was_visible()
     tried.assert_undone()

@@ -120,7 +120,7 @@ def test_a_reader_is_named_among_the_readers_while_its_select_is_open(path: Path
     assert who_holds(str(path)) == []
 
 
-def test_who_has_it_open_and_does_nothing_is_no_reader(path: Path, held) -> None:
+def test_an_idle_connection_is_not_a_reader(path: Path, held) -> None:
     """In WAL mode each connection holds a lock on the file for as long as it is open; it stands in nobody's way."""
     idle = held(*IDLES)
     idle.let_go()
@@ -143,7 +143,7 @@ def test_several_are_named_each_once_and_this_process_is_not(path: Path, held) -
         here.close()
 
 
-def test_who_uses_another_database_is_not_named(path: Path, held) -> None:
+def test_a_process_that_uses_another_database_is_not_named(path: Path, held) -> None:
     held(*WRITES)
     run_sql(path.with_name("other.db"), "CREATE TABLE t (a)")
     assert who_holds(str(path.with_name("other.db"))) == []
@@ -177,7 +177,7 @@ def test_a_run_that_can_not_commit_names_the_reader(path: Path, pack: MigrationP
 
 
 @pytest.mark.parametrize("call", ["apply", "backup", "restore"])
-def test_while_it_waits_it_says_for_whom(path: Path, pack: MigrationPack, held, call: str) -> None:
+def test_a_waiting_call_names_the_process_that_it_waits_for(path: Path, pack: MigrationPack, held, call: str) -> None:
     runner = MigrationRunner(path, [pack], lock_timeout=10)
     snapshot = runner.backup()
     writer, heard = held(*WRITES), []
@@ -221,7 +221,7 @@ def _watch(event: str, facts: tuple) -> None:
         OPENED.append(os.fsdecode(facts[0]))
 
 
-def test_neither_the_file_nor_what_lies_beside_it_is_opened(path: Path, held) -> None:
+def test_neither_the_file_nor_those_beside_it_are_opened(path: Path, held) -> None:
     """Closing it again would drop the locks that this process has on it."""
     held(*WRITES)
     sys.addaudithook(_watch)  # for good, but it sleeps

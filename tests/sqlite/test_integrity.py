@@ -331,7 +331,7 @@ def test_a_step_that_repairs_what_was_broken_passes(one_family: FamilyDatabase) 
         """,
     ],
 )
-def test_a_function_or_collation_that_only_the_application_knows_is_no_finding(
+def test_a_function_or_collation_that_only_the_application_knows_is_not_a_finding(
     family: FamilyDatabase, known_to_the_application: str
 ) -> None:
     family.run(known_to_the_application)
@@ -339,7 +339,7 @@ def test_a_function_or_collation_that_only_the_application_knows_is_no_finding(
     assert len(recorded(family.path)) == 2
 
 
-def test_a_key_that_only_the_application_can_compare_is_no_finding_under_another_name_either(one_family: FamilyDatabase) -> None:
+def test_a_key_that_only_the_application_can_compare_is_not_a_finding_under_another_name(one_family: FamilyDatabase) -> None:
     one_family.run(
         """
         conn.create_collation("my_order", lambda a, b: (a > b) - (a < b))
@@ -361,7 +361,7 @@ def test_a_view_that_can_be_written_in_one_way_only_is_not_broken(one_family: Fa
     assert recorded(one_family.path) == ["p:001_step"]
 
 
-def test_a_module_that_only_the_application_knows_is_no_finding(family: FamilyDatabase) -> None:
+def test_a_module_that_only_the_application_knows_is_not_a_finding(family: FamilyDatabase) -> None:
     connection = sqlite3.connect(family.path)
     connection.execute("PRAGMA writable_schema = ON")
     connection.execute(
@@ -403,7 +403,7 @@ def test_an_index_or_trigger_that_vanishes_with_a_rebuild_is_a_warning(
         "DROP INDEX by_name;",
     ],
 )
-def test_an_index_that_was_meant_to_go_is_no_warning(
+def test_an_index_that_is_dropped_by_name_gives_no_warning(
     one_family: FamilyDatabase, caplog: pytest.LogCaptureFixture, migration: str
 ) -> None:
     run_sql(one_family.path, "CREATE INDEX by_name ON parent (name);")

@@ -198,7 +198,7 @@ def test_what_is_allowed_works_and_does_not_reach_the_next_step(tmp_path: Path, 
     assert query(path, "PRAGMA integrity_check") == [("ok",)]
 
 
-def test_an_odd_row_factory_is_no_hindrance_to_a_function_of_a_name_that_sqlite_has(one_run: GuardedRun) -> None:
+def test_an_odd_row_factory_does_not_break_a_function_with_a_name_of_sqlite(one_run: GuardedRun) -> None:
     body = "conn.row_factory = lambda cursor, row: {}[row]\nconn.create_function('upper', 1, lambda x: 'mine')\nconn.execute('UPDATE t SET v = upper(v)')"
     assert one_run.run(body) is None
     one_run.assert_applied([(1, "mine")])

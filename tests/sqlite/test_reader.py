@@ -94,7 +94,7 @@ AT_REST = [journal_delete, journal_persist, journal_truncate, readable_only, wal
 
 
 @pytest.mark.parametrize("prepare", AT_REST, ids=lambda each: each.__name__)
-def test_looking_changes_no_byte_and_makes_no_file(half, pack, prepare: Callable[[Path], None]):
+def test_reading_changes_no_byte_and_makes_no_file(half, pack, prepare: Callable[[Path], None]):
     prepare(half)
     before, times = fingerprint(half.parent), half.stat()
     assert look(half, pack) == ("pending", ["p:002_b"], 1)
@@ -169,7 +169,7 @@ def test_a_link_is_followed(half, pack, tmp_path_factory):
     assert [path.name for path in link.parent.iterdir()] == ["homie_p.db"]
 
 
-def test_a_file_that_changes_while_it_is_looked_at_is_looked_at_again(half):
+def test_a_file_that_changes_while_it_is_read_is_read_again(half):
     """A WAL at rest is read without any lock, so somebody may begin to write to it meanwhile."""
     wal(half)
     seen = []
@@ -221,7 +221,7 @@ def test_a_writer_at_work_is_read_past_and_nothing_of_its_work_is_seen(half, pac
         assert process.poll() is None
 
 
-def test_looking_takes_no_lock_that_a_writer_would_meet(half, pack):
+def test_reading_takes_no_lock_that_blocks_a_writer(half, pack):
     """While one process is in the middle of looking, another one begins to write, without any patience."""
     writer = f"""
         connection = sqlite3.connect({str(half)!r}, timeout=0, isolation_level=None)
@@ -278,7 +278,7 @@ def interrupted(half) -> Path:
     return half
 
 
-def test_an_interrupted_database_is_told_as_such_and_left_for_the_next_change(interrupted, pack):
+def test_an_interrupted_database_is_reported_and_left_for_the_next_change(interrupted, pack):
     before = fingerprint(interrupted.parent)
     runner = MigrationRunner(interrupted, [pack])
     status = runner.status()
@@ -290,7 +290,7 @@ def test_an_interrupted_database_is_told_as_such_and_left_for_the_next_change(in
     assert fingerprint(interrupted.parent) == before
 
 
-def test_the_next_change_rolls_it_back_and_goes_on(interrupted, pack):
+def test_the_next_change_rolls_it_back_and_continues(interrupted, pack):
     assert [each.ref for each in MigrationRunner(interrupted, [pack]).apply()] == ["p:002_b"]
     assert tables(interrupted) == {"a", "b"}
     assert not interrupted.with_name("homie_p.db-journal").exists()
@@ -342,7 +342,7 @@ def test_a_wal_that_a_killed_process_left_is_read_with_all_it_had_committed(half
         (os.urandom(16) + b"\0" * 4080, NotADatabase),
     ],
 )
-def test_what_is_no_database_is_said_to_be_none_and_left(tmp_path, pack, content, kind):
+def test_a_file_that_is_not_a_database_is_reported_and_unchanged(tmp_path, pack, content, kind):
     path = tmp_path / "homie_p.db"
     path.write_bytes(content)
     runner = MigrationRunner(path, [pack])
@@ -353,7 +353,7 @@ def test_what_is_no_database_is_said_to_be_none_and_left(tmp_path, pack, content
     assert [each.name for each in tmp_path.iterdir()] == ["homie_p.db"]
 
 
-def test_a_damaged_database_is_said_to_be_damaged_and_left(half, pack):
+def test_a_damaged_database_is_reported_and_unchanged(half, pack):
     content = bytearray(half.read_bytes())
     content[100:1000] = b"\xff" * 900
     half.write_bytes(content)
@@ -363,7 +363,7 @@ def test_a_damaged_database_is_said_to_be_damaged_and_left(half, pack):
     assert half.read_bytes() == content
 
 
-def test_a_database_cut_short_is_said_to_be_damaged_and_left(half, pack):
+def test_a_truncated_database_is_reported_as_damaged_and_unchanged(half, pack):
     content = half.read_bytes()[:5000]
     half.write_bytes(content)
     for call in ("status", "apply"):
@@ -407,6 +407,6 @@ def test_a_name_that_is_too_long_cannot_be_opened(tmp_path, pack):
 
 
 @pytest.mark.parametrize("path", ["", "a\0b"])
-def test_what_is_no_file_name_is_refused(path):
+def test_a_text_that_is_not_a_file_name_is_refused(path):
     with pytest.raises(DatabaseNotReachable, match="it is not the name of a file"):
         MigrationRunner(path, [])

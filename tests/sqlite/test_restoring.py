@@ -47,9 +47,7 @@ pack, path = restore_helpers.pack, restore_helpers.path
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 @pytest.mark.parametrize("taken_in", ["delete", "wal"])
 @pytest.mark.parametrize("back_up", [True, False], ids=["", "no backup"])
-def test_the_database_keeps_its_journal_mode_whatever_that_of_the_snapshot_is(
-    tmp_path: Path, pack: MigrationPack, mode: str, taken_in: str, back_up: bool
-) -> None:
+def test_the_database_keeps_its_journal_mode(tmp_path: Path, pack: MigrationPack, mode: str, taken_in: str, back_up: bool) -> None:
     path = database(tmp_path / "data" / "homie_p.db", taken_in)
     before = content(path)
     snapshot = MigrationRunner(path, [pack]).backup()
@@ -138,7 +136,7 @@ def test_it_may_be_tiny(tmp_path: Path, pack: MigrationPack, mode: str, taken_in
 
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
-def test_what_is_in_a_wal_beside_the_snapshot_is_put_back_too(tmp_path: Path, pack: MigrationPack, mode: str) -> None:
+def test_the_wal_beside_a_snapshot_is_restored_too(tmp_path: Path, pack: MigrationPack, mode: str) -> None:
     path = database(tmp_path / "data" / "homie_p.db", mode)
     original = sqlite3.connect(tmp_path / "original.db", isolation_level=None)
     source = tmp_path / "copy" / "source.db"
@@ -242,7 +240,7 @@ def test_a_damaged_database_is_replaced_and_kept_as_it_was(tmp_path: Path, pack:
 
 
 @pytest.mark.parametrize("back_up", [True, False])
-def test_a_file_that_is_no_database_is_refused_and_untouched(tmp_path: Path, pack: MigrationPack, back_up: bool) -> None:
+def test_a_file_that_is_not_a_database_is_refused_and_unchanged(tmp_path: Path, pack: MigrationPack, back_up: bool) -> None:
     source, path = database(tmp_path / "source.db", "delete"), tmp_path / "data" / "homie_p.db"
     path.parent.mkdir()
     path.write_bytes(b"dear diary, " * 1000)
@@ -360,7 +358,7 @@ UNUSABLE = {
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 @pytest.mark.parametrize("make", UNUSABLE, ids=lambda make: make.__name__)
-def test_a_snapshot_that_can_not_be_used_is_refused_in_words_and_nothing_is_changed(
+def test_an_unusable_snapshot_is_refused_with_a_reason_and_nothing_is_changed(
     tmp_path: Path, pack: MigrationPack, mode: str, make
 ) -> None:
     path = database(tmp_path / "data" / "homie_p.db", mode)
@@ -375,7 +373,7 @@ def test_a_snapshot_that_can_not_be_used_is_refused_in_words_and_nothing_is_chan
         assert fingerprint(tmp_path) == files
 
 
-def test_a_snapshot_that_somebody_is_writing_to_is_refused(tmp_path: Path, pack: MigrationPack) -> None:
+def test_a_snapshot_that_another_connection_writes_to_is_refused(tmp_path: Path, pack: MigrationPack) -> None:
     path, source = database(tmp_path / "data" / "homie_p.db", "delete"), database(tmp_path / "source.db", "delete")
     writer, files = InThisProcess(source), fingerprint(path.parent)
     try:
@@ -427,7 +425,7 @@ def test_old_flaws_of_rows_and_what_only_the_application_knows_are_no_reason_aga
     assert [str(value) for (value,) in query(path, "SELECT a FROM s")] == ["-1"]
 
 
-def test_the_last_snapshot_of_a_crash_loop_can_be_put_back_and_stays(path: Path, pack: MigrationPack) -> None:
+def test_the_last_snapshot_of_a_crash_loop_can_be_restored_and_stays(path: Path, pack: MigrationPack) -> None:
     """The snapshot of the state before is taken meanwhile, and would push it out."""
     first = begun(path)
     run_sql(path, "INSERT INTO t VALUES (4)")
@@ -440,7 +438,7 @@ def test_the_last_snapshot_of_a_crash_loop_can_be_put_back_and_stays(path: Path,
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 @pytest.mark.parametrize("taken_in", ["delete", "wal"])
-def test_a_backup_that_somebody_takes_meanwhile_does_not_get_in_its_way(
+def test_a_concurrent_backup_does_not_disturb_a_restore(
     tmp_path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch, mode: str, taken_in: str
 ) -> None:
     """It clears away what killed processes left half-made, and this is not of that kind."""

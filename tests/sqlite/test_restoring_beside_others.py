@@ -30,7 +30,7 @@ from homie_migrations_core.progress import hearing_phases
 other, pack, path = restore_helpers.other, restore_helpers.pack, restore_helpers.path
 
 
-def test_everything_is_back_and_who_has_it_open_sees_it_at_the_next_read(path: Path, pack: MigrationPack, other: Other) -> None:
+def test_everything_is_restored_and_open_connections_see_it_at_the_next_read(path: Path, pack: MigrationPack, other: Other) -> None:
     before, mode = content(path), journal_mode(path)
     runner = MigrationRunner(path, [pack])
     snapshot = runner.backup()
@@ -110,9 +110,7 @@ def test_without_a_backup_there_is_none(path: Path, pack: MigrationPack) -> None
     assert content(path) == before
 
 
-def test_a_reader_in_the_middle_of_its_select_goes_on_in_a_wal_and_is_waited_for_otherwise(
-    path: Path, pack: MigrationPack, other: Other
-) -> None:
+def test_a_restore_waits_for_a_reader_only_without_a_wal(path: Path, pack: MigrationPack, other: Other) -> None:
     runner = MigrationRunner(path, [pack])
     snapshot = runner.backup()
     run_sql(path, "INSERT INTO t VALUES (4)")
@@ -201,7 +199,7 @@ for number in range(1000, 10**9):
 """
 
 
-def test_no_row_that_somebody_was_told_is_written_gets_lost(path: Path, pack: MigrationPack) -> None:
+def test_no_row_whose_commit_succeeded_is_lost(path: Path, pack: MigrationPack) -> None:
     """It is in the snapshot of the state before, or in the database; nobody writes in between."""
     runner = MigrationRunner(path, [pack], lock_timeout=20)
     snapshot = runner.backup()
@@ -225,9 +223,7 @@ def test_no_row_that_somebody_was_told_is_written_gets_lost(path: Path, pack: Mi
 
 
 @pytest.mark.parametrize("start", ["no tables", "no bytes"])
-def test_what_somebody_wrote_into_an_empty_database_while_it_was_waited_for_is_not_lost(
-    tmp_path: Path, pack: MigrationPack, start: str
-) -> None:
+def test_rows_written_into_an_empty_database_during_the_wait_are_not_lost(tmp_path: Path, pack: MigrationPack, start: str) -> None:
     source = database(tmp_path / "source.db", "delete")
     path = tmp_path / "data" / "homie_p.db"
     path.parent.mkdir()
@@ -254,7 +250,7 @@ def test_what_somebody_wrote_into_an_empty_database_while_it_was_waited_for_is_n
     assert query(before, "SELECT a FROM precious") == [(1,)]
 
 
-def test_who_writes_the_moment_after_it_is_done_does_not_make_it_a_failure(tmp_path: Path, pack: MigrationPack) -> None:
+def test_a_write_right_after_a_restore_does_not_make_it_fail(tmp_path: Path, pack: MigrationPack) -> None:
     """In a WAL the write lock is gone with the commit."""
     path = database(tmp_path / "data" / "homie_p.db", "wal")
     snapshot = MigrationRunner(path, [pack]).backup()
@@ -303,7 +299,7 @@ sys.stdin.readline()
 """
 
 
-def test_who_replicates_the_wal_sees_an_ordinary_transaction(tmp_path: Path, pack: MigrationPack) -> None:
+def test_a_replicator_of_the_wal_sees_an_ordinary_transaction(tmp_path: Path, pack: MigrationPack) -> None:
     """The log goes on, and with it a copy of the file that is older than the restore becomes what was put back."""
     path = database(tmp_path / "data" / "homie_p.db", "wal")
     before = content(path)

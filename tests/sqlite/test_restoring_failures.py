@@ -43,7 +43,7 @@ pack, path = restore_helpers.pack, restore_helpers.path
 
 @pytest.mark.parametrize("how", ["stop", "Ctrl-C"])
 @pytest.mark.parametrize("mode", ["delete", "wal"])
-def test_wherever_it_is_stopped_nothing_was_changed_or_it_is_told_as_done(
+def test_a_stop_at_any_moment_leaves_the_state_before_or_a_reported_restore(
     tmp_path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch, mode: str, how: str
 ) -> None:
     """Stopped at the first question, at the second, and so on, until nothing asks any more."""
@@ -128,7 +128,7 @@ def test_without_room_for_the_copy_that_it_needs_meanwhile_it_says_so(
 
 @pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="there is no limit of this kind")
 @pytest.mark.parametrize("mode", ["delete", "wal"])
-def test_a_full_disk_is_told_as_such_and_nothing_is_changed(tmp_path: Path, pack: MigrationPack, mode: str) -> None:
+def test_a_full_disk_is_reported_and_nothing_is_changed(tmp_path: Path, pack: MigrationPack, mode: str) -> None:
     import resource
 
     path = database(tmp_path / "data" / "homie_p.db", mode)
@@ -156,7 +156,7 @@ def test_a_link_that_leads_nowhere_is_refused_and_nothing_is_made(path: Path, pa
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_what_belongs_to_another_tool_can_be_kept_and_put_back(path: Path, pack: MigrationPack) -> None:
+def test_tables_of_another_tool_can_be_kept_and_restored(path: Path, pack: MigrationPack) -> None:
     run_sql(path, "CREATE TABLE schema_migrations (version TEXT); INSERT INTO schema_migrations VALUES ('2024')")
     before, runner = content(path), MigrationRunner(path, [pack])
     snapshot = runner.backup()
@@ -180,7 +180,7 @@ def failing_at(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
 
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
-def test_an_error_before_the_commit_is_told_as_nothing_done(
+def test_an_error_before_the_commit_reports_that_nothing_was_done(
     tmp_path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     path, source = (
@@ -196,7 +196,7 @@ def test_an_error_before_the_commit_is_told_as_nothing_done(
 
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
-def test_an_error_after_the_commit_is_logged_and_the_database_told_as_restored(
+def test_an_error_after_the_commit_is_logged_and_the_database_is_reported_as_restored(
     tmp_path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, mode: str
 ) -> None:
     path, source = (
@@ -211,7 +211,7 @@ def test_an_error_after_the_commit_is_logged_and_the_database_told_as_restored(
 
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
-def test_an_error_after_which_the_file_can_not_be_read_is_told_as_not_known(
+def test_an_error_after_which_the_file_can_not_be_read_is_reported_as_unknown(
     tmp_path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     path, source = (
@@ -234,7 +234,7 @@ def test_an_error_after_which_the_file_can_not_be_read_is_told_as_not_known(
 @pytest.mark.skipif(os.name == "nt", reason="an open file can't be replaced there")
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 @pytest.mark.parametrize("how", ["removed", "replaced"])
-def test_a_database_that_is_removed_or_replaced_meanwhile_is_not_told_as_restored(
+def test_a_database_that_is_removed_or_replaced_meanwhile_is_not_reported_as_restored(
     tmp_path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch, how: str, mode: str
 ) -> None:
     path, source = (

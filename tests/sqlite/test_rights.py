@@ -60,7 +60,7 @@ def apply(runner: MigrationRunner) -> int:
 
 @as_root
 @pytest.mark.parametrize("prepare", [journal_delete, wal, journal_persist], ids=lambda each: each.__name__)
-def test_a_database_that_one_may_only_read_can_be_looked_at(shared, prepare):
+def test_a_read_only_database_can_be_read(shared, prepare):
     prepare(shared)
     before = fingerprint(shared.parent)
     assert as_somebody(shared, look) == [("pending", ["p:002_b"], 1)]
@@ -68,7 +68,7 @@ def test_a_database_that_one_may_only_read_can_be_looked_at(shared, prepare):
 
 
 @as_root
-def test_an_interrupted_database_that_one_may_only_read_is_told_as_such(shared):
+def test_an_interrupted_read_only_database_is_reported_as_interrupted(shared):
     leave_hot_journal(shared)
     before = fingerprint(shared.parent)
     assert as_somebody(shared, state) == ["interrupted"]
@@ -77,7 +77,7 @@ def test_an_interrupted_database_that_one_may_only_read_is_told_as_such(shared):
 
 @as_root
 @pytest.mark.parametrize("prepare", [journal_delete, wal], ids=lambda each: each.__name__)
-def test_a_start_with_nothing_to_do_is_content_with_a_file_that_one_may_only_read(shared, prepare):
+def test_a_start_with_nothing_to_do_accepts_a_read_only_file(shared, prepare):
     MigrationRunner(shared, [MigrationPack("p", shared.parent.parent / "pack")], backup=False).apply()
     prepare(shared)
     shared.parent.chmod(0o777)
@@ -89,7 +89,7 @@ def test_a_start_with_nothing_to_do_is_content_with_a_file_that_one_may_only_rea
 @as_root
 @pytest.mark.parametrize("mode", [0o777, 0o755], ids=oct)
 @pytest.mark.parametrize("prepare", [journal_delete, wal], ids=lambda each: each.__name__)
-def test_a_change_of_a_file_that_one_may_only_read_is_refused(shared, prepare, mode):
+def test_a_change_of_a_read_only_file_is_refused(shared, prepare, mode):
     prepare(shared)
     shared.parent.chmod(mode)
     before = fingerprint(shared.parent)
@@ -100,7 +100,7 @@ def test_a_change_of_a_file_that_one_may_only_read_is_refused(shared, prepare, m
 
 @as_root
 @pytest.mark.parametrize("prepare", [journal_delete, wal], ids=lambda each: each.__name__)
-def test_a_change_in_a_folder_that_one_may_only_read_names_the_folder(shared, prepare):
+def test_a_change_in_a_read_only_folder_names_the_folder(shared, prepare):
     prepare(shared)
     shared.chmod(0o666)
     before = fingerprint(shared.parent)
@@ -111,13 +111,13 @@ def test_a_change_in_a_folder_that_one_may_only_read_names_the_folder(shared, pr
 
 
 @as_root
-def test_a_database_that_one_may_not_read_is_named_with_that_reason(shared):
+def test_an_unreadable_database_is_reported_with_the_reason(shared):
     shared.chmod(0o600)
     assert as_somebody(shared, state, apply) == ["database_not_reachable this user may not read it"] * 2
 
 
 @as_root
-def test_a_new_database_in_a_folder_that_one_may_only_read_names_the_folder(shared):
+def test_a_new_database_in_a_read_only_folder_names_the_folder(shared):
     shared.unlink()
     told = as_somebody(shared, state, apply)
     assert told == ["new", f"database_not_reachable this user may not create files in {shared.parent}, which SQLite needs"]

@@ -15,7 +15,7 @@ from homie_migrations_core.sqlite.throwaway import memory_database
 
 
 @LIBRARIES
-def test_a_table_is_told_by_columns_constraints_and_options(library):
+def test_a_table_is_described_by_columns_constraints_and_options(library):
     table = built(
         library,
         """CREATE TABLE "Things" ([Id] integer, "check" varchar(10) DEFAULT 'X' collate "nocase", -- a, note
@@ -47,7 +47,7 @@ def test_a_quoted_word_is_a_name_where_a_column_has_it_and_text_elsewhere(librar
 
 
 @LIBRARIES
-def test_a_column_elsewhere_does_not_change_a_view_that_nobody_touched(library):
+def test_a_column_elsewhere_does_not_change_an_untouched_view(library):
     view = 'CREATE TABLE t (a); CREATE VIEW v AS SELECT a FROM t WHERE a = "x";'
     assert [each.name for each in compare(built(library, view), built(library, view + "CREATE TABLE u (x)"))] == ["u"]
 
@@ -58,7 +58,7 @@ def test_tables_that_only_look_like_a_virtual_tables_own_count(library):
     assert sorted(name for _, name in schema) == ["docs", "docs_content", "docs_data"]
 
 
-def test_a_virtual_table_whose_module_is_missing_is_read_with_what_it_made_for_itself_left_out():
+def test_a_virtual_table_whose_module_is_missing_is_read_without_its_shadow_tables():
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
         connection.executescript("CREATE TABLE t (a); CREATE VIRTUAL TABLE docs USING fts5 (a); PRAGMA writable_schema = ON")

@@ -86,7 +86,7 @@ def test_the_statement_of_a_script_that_fails_is_named_by_its_line(
     assert f"(002_tried.sql, line {line})" in str(error)
 
 
-def test_the_same_statement_again_is_told_apart(one_run: GuardedRun) -> None:
+def test_repeated_statements_are_distinguished(one_run: GuardedRun) -> None:
     run_sql(one_run.path, "CREATE TRIGGER fires AFTER INSERT ON t BEGIN UPDATE t SET v = v; END;")
     error = one_run.apply({"002_tried.sql": "\nINSERT INTO t VALUES (2, 'a');" * 3})
     assert "(002_tried.sql, line 3)" in str(error)

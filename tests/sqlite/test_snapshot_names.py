@@ -106,7 +106,7 @@ def test_the_names_that_earlier_releases_gave_are_still_read() -> None:
     assert read_snapshot_name(name, "homie_p.db", AUTOMATIC) == (NOON, "Strange pack-3")
 
 
-def test_a_name_with_an_impossible_time_is_a_strangers() -> None:
+def test_a_name_with_an_impossible_time_is_not_a_snapshot() -> None:
     assert read_snapshot_name("homie_p.20261327T120000.000005Z.a-1.db", "homie_p.db", BY_HAND) is None
 
 

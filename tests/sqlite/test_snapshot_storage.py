@@ -246,7 +246,7 @@ def test_what_can_not_be_meant_is_refused_at_once(path: Path, pack: MigrationPac
 # --- how much space it takes ------------------------------------------------------------------------------
 
 
-def test_before_a_large_snapshot_the_space_is_told(
+def test_the_space_is_reported_before_a_large_snapshot(
     path: Path, pack: MigrationPack, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(copying, "LARGE", path.stat().st_size)

@@ -175,7 +175,7 @@ def test_it_has_the_file_mode_of_the_original(path: Path, pack: MigrationPack, m
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
-def test_it_lies_beside_the_file_itself_when_a_link_is_used(path: Path, pack: MigrationPack, tmp_path: Path) -> None:
+def test_it_is_beside_the_file_itself_when_a_link_is_used(path: Path, pack: MigrationPack, tmp_path: Path) -> None:
     link = tmp_path / "homie_p.db"
     link.symlink_to(path)
     MigrationRunner(link, [pack]).apply()
@@ -283,9 +283,7 @@ def test_nothing_is_pruned_by_a_run_that_was_stopped_between_two_migrations(path
 
 
 @pytest.mark.parametrize("neighbour", ["homie_p.more.db", "homie_p.sqlite", "homie_p.2.db"])
-def test_the_snapshots_of_a_neighbour_whose_name_begins_alike_are_not_pruned(
-    path: Path, pack: MigrationPack, neighbour: str
-) -> None:
+def test_the_snapshots_of_a_database_with_a_similar_name_are_not_pruned(path: Path, pack: MigrationPack, neighbour: str) -> None:
     other = path.with_name(neighbour)
     run_sql(other, "CREATE TABLE neighbours (a);")
     others = {take(other, minute=minute) for minute in range(6)}

@@ -67,7 +67,7 @@ def test_backup_of_no_file_is_refused_and_makes_none(tmp_path: Path, pack: Migra
     assert [each.name for each in tmp_path.iterdir()] == ["pack"]
 
 
-def test_backup_holds_what_is_only_in_the_wal_yet_and_works_beside_readers(tmp_path: Path, pack: MigrationPack) -> None:
+def test_backup_includes_the_wal_and_works_beside_readers(tmp_path: Path, pack: MigrationPack) -> None:
     path = tmp_path / "homie_p.db"
     application, reader = (sqlite3.connect(path, isolation_level=None) for _ in range(2))
     try:
@@ -172,7 +172,7 @@ def test_backups_are_listed_newest_first_with_their_kind_size_and_what_was_appli
     assert found[1].size == len(b"nobody opens it")
 
 
-def test_backups_of_a_neighbour_and_files_of_strangers_are_not_among_them(path: Path, pack: MigrationPack) -> None:
+def test_backups_of_other_databases_and_other_files_are_not_listed(path: Path, pack: MigrationPack) -> None:
     own = take(path)
     stem = own.name.removesuffix(".untracked.auto.db")
     for other in ("homie_p.more.db", "homie_p.sqlite", "homie_p.2.db", "homie_pp.db", "homie_.db", "p.db"):
@@ -207,7 +207,7 @@ def test_backups_are_listed_after_their_database_is_gone(path: Path, pack: Migra
     assert sorted(each.name for each in path.parent.iterdir()) == ["backups"]
 
 
-def test_where_there_is_no_folder_there_are_no_backups_and_none_is_made(path: Path, pack: MigrationPack) -> None:
+def test_without_a_folder_there_are_no_backups_and_none_is_created(path: Path, pack: MigrationPack) -> None:
     before = fingerprint(path.parent)
     assert MigrationRunner(path, [pack]).backups() == []
     assert fingerprint(path.parent) == before
@@ -246,7 +246,7 @@ def test_the_snapshots_of_a_folder_that_can_not_be_read_are_no_surprise(
         runner.backups()
 
 
-def test_a_damaged_database_is_kept_as_it_is_and_that_is_said(
+def test_a_snapshot_of_a_damaged_database_is_kept_with_a_warning(
     tmp_path: Path, pack: MigrationPack, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "data" / "homie_p.db"
@@ -264,7 +264,7 @@ def test_a_damaged_database_is_kept_as_it_is_and_that_is_said(
     ]
 
 
-def test_what_is_put_back_again_and_again_does_not_pile_up(path: Path, pack: MigrationPack) -> None:
+def test_repeated_restores_do_not_pile_up_snapshots(path: Path, pack: MigrationPack) -> None:
     runner = MigrationRunner(path, [pack])
     runner.apply()
     (first,) = runner.backups()
@@ -276,6 +276,6 @@ def test_what_is_put_back_again_and_again_does_not_pile_up(path: Path, pack: Mig
 
 
 @pytest.mark.parametrize("name", [":memory:", ""])
-def test_what_is_no_name_of_a_file_is_refused(pack: MigrationPack, name: str) -> None:
+def test_a_path_that_can_not_name_a_file_is_refused(pack: MigrationPack, name: str) -> None:
     with pytest.raises(DatabaseNotReachable, match="not the name of a file"):
         MigrationRunner(name, [pack])

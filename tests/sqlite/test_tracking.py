@@ -187,7 +187,7 @@ def test_the_refusal_says_what_was_found(database):
         look(database)
 
 
-def test_a_trigger_of_that_name_is_nobodys_record(database, pack):
+def test_a_trigger_of_that_name_is_not_a_tracking_table(database, pack):
     run_sql(database, "CREATE TABLE mine (x); CREATE TRIGGER schema_migrations AFTER INSERT ON mine BEGIN SELECT 1; END;")
     assert look(database).shape == "none"
     assert len(MigrationRunner(database, [pack]).apply()) == 3
@@ -215,7 +215,7 @@ def earlier(database) -> Path:
     return database
 
 
-def test_looking_at_an_earlier_table_leaves_it_as_it_is(earlier, pack):
+def test_reading_an_earlier_table_leaves_it_as_it_is(earlier, pack):
     before = fingerprint(earlier.parent)
     runner = MigrationRunner(earlier, [pack])
     status = runner.status().packs["p"]
@@ -338,7 +338,7 @@ def test_a_table_under_other_letters_is_brought_up_to_date_too(database, pack):
 # --- whose rows ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_earlier_table_with_rows_that_nobody_can_claim_is_refused_and_left(tmp_path):
+def test_an_earlier_table_without_a_clear_owner_is_refused_and_unchanged(tmp_path):
     database = tmp_path / "app.db"
     run_sql(database, EARLIER_TABLE + EARLIER_ROWS)
     packs = [write_pack(tmp_path / name, name, {"001_a.py": creates(1, name)}, database="app.db") for name in ("mail", "news")]
@@ -437,7 +437,7 @@ def test_a_database_at_version_3_is_up_to_date_with_a_folder_of_three(homie_at_3
     assert runner.apply() == []
 
 
-def test_it_goes_on_from_there_with_a_folder_of_four(homie_at_3, tmp_path):
+def test_it_continues_from_there_with_a_folder_of_four(homie_at_3, tmp_path):
     files = HOMIE_FILES | {"004_tags.py": python_migration(4, "conn.execute('ALTER TABLE destinations ADD COLUMN tags TEXT')")}
     runner = MigrationRunner(homie_at_3, [write_pack(tmp_path / "migrations", "file_organizer", files)])
     assert [each.ref for each in runner.apply()] == ["file_organizer:004_tags"]

@@ -71,7 +71,7 @@ def test_apply_to_a_target_stops_there_and_never_goes_back(homie, tasks: Migrati
     assert recorded(tasks.database) == ["tasks:001_one", "tasks:002_two"]
 
 
-def test_a_failing_migration_is_told_with_its_line_and_what_was_applied_before_stays(homie, tasks: MigrationFolder):
+def test_a_failing_migration_is_reported_with_its_line_and_earlier_ones_stay(homie, tasks: MigrationFolder):
     tasks.add(
         {"003_three.py": creates(3, "three").replace("CREATE TABLE three", "CREATE TABEL three"), "004_four.py": creates(4, "four")}
     )

@@ -61,7 +61,7 @@ def test_backups_lists_them_and_restore_takes_their_bare_names(homie, applied, p
     assert len(below(place)) == 2
 
 
-def test_the_folder_tells_for_which_database_a_snapshot_is(homie, installed, tmp_path: Path, place: Path) -> None:
+def test_the_folder_shows_which_database_a_snapshot_belongs_to(homie, installed, tmp_path: Path, place: Path) -> None:
     for name in ("alpha", "zebra"):
         installed.pack(name, {"001_a.py": creates(1, "a"), "002_b.py": creates(2, "b")})
     common = ("--data-dir", tmp_path, "--backup-dir", place)
@@ -115,7 +115,7 @@ def test_keep_of_no_snapshot_at_all_ends_with_2(homie, applied) -> None:
 @pytest.mark.parametrize(
     ("how", "told"), [((), 1), (("-v",), 1), (("-q",), 0), (("--json",), 0)], ids=["as it is", "verbose", "quiet", "JSON"]
 )
-def test_the_space_that_a_large_snapshot_needs_is_told_on_stderr(
+def test_the_space_that_a_large_snapshot_needs_is_reported_on_stderr(
     homie, applied, place: Path, monkeypatch: pytest.MonkeyPatch, how, told: int
 ) -> None:
     monkeypatch.setattr(copying, "LARGE", 1)
@@ -126,6 +126,6 @@ def test_the_space_that_a_large_snapshot_needs_is_told_on_stderr(
     assert "are needed" not in said.out
 
 
-def test_that_of_a_small_one_is_told_only_on_request(homie, applied) -> None:
+def test_the_space_of_a_small_snapshot_is_reported_only_on_request(homie, applied) -> None:
     assert homie("apply", *applied.options, "--to", "tasks:2", "-v").err.count("are needed in") == 1
     assert homie("redo", "tasks", "--yes", *applied.options).err == ""

@@ -40,7 +40,7 @@ def tasks(tmp_path: Path, homie) -> UntrackedDatabase:
 
 
 @pytest.mark.parametrize("version", range(1, 6))
-def test_each_version_is_found_told_and_recorded(homie, tasks: UntrackedDatabase, version):
+def test_each_version_is_found_reported_and_recorded(homie, tasks: UntrackedDatabase, version):
     tasks.at(version)
     said = tasks.detect("--yes")
     names = [f"tasks:{Path(name).stem}" for name in FIVE]
@@ -57,7 +57,7 @@ def test_each_version_is_found_told_and_recorded(homie, tasks: UntrackedDatabase
     assert homie("validate", *tasks.options).code == 0
 
 
-def test_what_of_the_next_version_is_not_there_is_said(tasks: UntrackedDatabase):
+def test_the_missing_parts_of_the_next_version_are_reported(tasks: UntrackedDatabase):
     tasks.at(1)
     assert (
         "  tasks:002_title: not there yet, because `tasks` lacks the column `title`, which its migrations create\n"
@@ -87,7 +87,9 @@ def test_a_step_that_changes_only_rows_leaves_the_version_unclear_and_both_are_n
     assert fingerprint(tmp_path) == before
 
 
-def test_drift_leaves_the_version_unclear_and_the_nearest_is_told_with_what_differs(tasks: UntrackedDatabase, tmp_path: Path):
+def test_drift_leaves_the_version_unclear_and_the_nearest_is_reported_with_the_differences(
+    tasks: UntrackedDatabase, tmp_path: Path
+):
     tasks.at(3, "; ALTER TABLE tasks ADD COLUMN due TEXT")
     before = fingerprint(tmp_path)
     said = tasks.detect("--yes", "--json")
@@ -103,7 +105,7 @@ def test_drift_leaves_the_version_unclear_and_the_nearest_is_told_with_what_diff
 @pytest.mark.parametrize(
     "make", [lambda path: None, Path.touch, lambda path: run_sql(path, OWN[2:])], ids=["missing", "empty", "own"]
 )
-def test_a_database_with_nothing_of_the_pack_is_told_and_not_changed(tasks: UntrackedDatabase, tmp_path: Path, make):
+def test_a_database_with_nothing_of_the_pack_is_reported_and_unchanged(tasks: UntrackedDatabase, tmp_path: Path, make):
     make(tasks.database)
     before = fingerprint(tmp_path)
     said = tasks.detect("--yes")
@@ -145,7 +147,7 @@ def test_on_a_terminal_it_is_asked_with_the_version_and_the_file(
         assert len(list((tmp_path / "backups").iterdir())) == 1
 
 
-def test_a_version_that_is_said_is_not_asked_about(tasks: UntrackedDatabase, homie):
+def test_a_given_version_is_recorded_without_a_question(tasks: UntrackedDatabase, homie):
     tasks.at(2)
     assert homie("baseline", "tasks", "2", *tasks.options).code == 0
     assert len(recorded(tasks.database)) == 2
@@ -161,7 +163,7 @@ def test_a_version_or_detect_is_needed_and_not_both(homie, tasks: UntrackedDatab
     assert fingerprint(tmp_path) == before
 
 
-def test_what_is_recorded_already_is_not_recorded_twice_and_nobody_is_asked(tasks: UntrackedDatabase):
+def test_recorded_migrations_are_not_recorded_again_and_no_question_is_asked(tasks: UntrackedDatabase):
     tasks.at(2)
     assert tasks.detect("--yes").code == 0
     again = tasks.detect()

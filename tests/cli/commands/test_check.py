@@ -29,7 +29,7 @@ def test_a_folder_in_order_passes_without_a_database(homie, folder, tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes"]
 
 
-def test_a_finding_is_told_with_its_code_and_what_to_do_and_ends_with_4(homie, folder):
+def test_a_finding_is_reported_with_its_code_and_advice_and_ends_with_4(homie, folder):
     said = homie("check", "--dir", folder(**{"001_notes.py": NOTES, "002_drop.py": DROPS}))
     assert said.code == 4
     assert said.out == (
@@ -40,7 +40,7 @@ def test_a_finding_is_told_with_its_code_and_what_to_do_and_ends_with_4(homie, f
     )
 
 
-def test_an_accepted_finding_is_told_as_such_and_ends_with_0(homie, folder):
+def test_an_accepted_finding_is_shown_as_accepted_and_ends_with_0(homie, folder):
     said = homie("check", "--dir", folder(**{"001_notes.py": NOTES, "002_drop.py": f"# accepts drops_data: never used\n{DROPS}"}))
     assert said.code == 0
     assert said.out.startswith(
@@ -76,7 +76,7 @@ def test_the_json_document_has_everything(homie, folder):
     }
 
 
-def test_what_a_migration_prints_is_no_part_of_the_json(homie, folder):
+def test_the_output_of_a_migration_is_not_in_the_json(homie, folder):
     noisy = python_migration(1, "print('hello')", rollback="pass")
     said = homie("check", "--json", "--dir", folder(**{"001_noisy.py": noisy}))
     assert said.json["packs"][0]["findings"] == []

@@ -40,7 +40,7 @@ def test_standard_input_names_the_databases(tmp_path: Path, fleet):
     assert sums(said) == "3 databases: 3 applied"
 
 
-def test_failures_are_told_in_words_the_first_of_them_and_the_report_has_all(tmp_path: Path, fleet):
+def test_the_first_failures_are_printed_and_the_report_has_all(tmp_path: Path, fleet):
     missing = [tmp_path / f"missing{number}.db" for number in range(8)]
     report = tmp_path / "report.jsonl"
     said = fleet("apply", *tenants(tmp_path / "db", 2), *missing, "--report", report)

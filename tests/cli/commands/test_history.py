@@ -7,7 +7,7 @@ from pathlib import Path
 from cli.migration_folder import TWO, MigrationFolder
 
 
-def test_history_tells_what_was_applied_in_that_order(homie, tasks: MigrationFolder):
+def test_history_lists_what_was_applied_in_that_order(homie, tasks: MigrationFolder):
     assert homie("history", *tasks.options).out == f"{tasks.database}: 0 migrations applied\n"
     homie("apply", *tasks.options)
     said = homie("history", *tasks.options)

@@ -147,7 +147,7 @@ def test_new_pack_takes_over_the_migrations_of_another_tool(homie, here: Path):
     assert len(document["imported"]["notes"]) == 1
 
 
-def test_new_pack_writes_nothing_if_something_cannot_be_taken_over(homie, here: Path):
+def test_new_pack_writes_nothing_if_something_cannot_be_imported(homie, here: Path):
     write_pack(here / "db", "db", {"1_a.sql": "-- migrate:up\nVACUUM;\nATTACH 'x' AS x;\n", "2_b.go": ""})
     before = fingerprint(here)
     said = homie("new-pack", "notes", "--import", "db")
@@ -197,7 +197,7 @@ def test_a_signal_ends_an_import_and_nothing_is_written(homie, here: Path, monke
 
 
 @pytest.mark.parametrize("command", ["new", "new-pack"])
-def test_what_is_written_is_not_told_if_quiet(homie, here: Path, command: str):
+def test_quiet_hides_the_written_files(homie, here: Path, command: str):
     given = ["notes", "x", "--dir", "."] if command == "new" else ["notes"]
     said = homie(command, *given, "-q")
     assert (said.code, said.out, said.err) == (0, "", "")

@@ -38,7 +38,7 @@ def test_packs_names_a_broken_one_and_why(homie, installed):
     assert [each["entry_point"] for each in homie("packs", "--json").json["broken"]] == ["tasks"]
 
 
-def test_without_any_pack_looking_says_so_and_changing_is_refused(homie, installed, tmp_path: Path):
+def test_without_packs_reading_commands_say_so_and_changes_are_refused(homie, installed, tmp_path: Path):
     installed.nothing_else()
     data = tmp_path / "data"
     assert homie("status", "--data-dir", data).out == "No installed distribution registers migrations.\n"

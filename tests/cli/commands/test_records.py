@@ -84,7 +84,7 @@ def test_without_backup_there_is_no_snapshot(homie, database: Path, options):
     assert snapshots(database) == []
 
 
-def test_a_baseline_after_which_a_run_goes_on(homie, folder: Path, database: Path, options):
+def test_a_run_continues_after_a_baseline(homie, folder: Path, database: Path, options):
     assert homie("baseline", "tasks", "2", *options).code == 0
     (folder / "003_m3.py").write_text(creates(3, "three"))
     said = homie("apply", *options)
@@ -285,7 +285,7 @@ def test_the_record_of_a_pack_that_is_gone_needs_its_database(homie, modules: Pa
 
 
 @pytest.mark.parametrize("place", ["--database", "--data-dir"])
-def test_the_record_of_a_pack_that_is_broken_is_not_nobodys(homie, installed, modules: Path, place: str):
+def test_the_record_of_a_broken_pack_is_not_orphaned(homie, installed, modules: Path, place: str):
     (installed.site / "q_plugin" / "migrations" / "x.py").write_text("")
     where = modules / "homie_q.db" if place == "--database" else modules.parent
     said = homie("repair", "q:1", place, where, "--yes")

@@ -160,7 +160,7 @@ def test_rows_that_would_lose_their_parents_are_named_here_and_refused_there(hom
 
 
 @pytest.mark.parametrize("quiet", [False, True])
-def test_warnings_and_findings_are_told(homie, place: Path, database: Path, options, quiet: bool):
+def test_warnings_and_findings_are_reported(homie, place: Path, database: Path, options, quiet: bool):
     run_sql(database, "CREATE INDEX by_text ON one (text); CREATE TABLE child (one INTEGER REFERENCES one (id));")
     run_sql(database, "INSERT INTO child VALUES (99)")
     add(
@@ -250,7 +250,7 @@ def test_without_room_for_a_copy_it_ends_with_1(homie, place: Path, options, mon
     assert len(problems(said.err)) == 1
 
 
-def test_what_a_migration_prints_is_no_part_of_the_document(homie, place: Path, options):
+def test_the_output_of_a_migration_is_not_in_the_document(homie, place: Path, options):
     add(place, 2, "print('hello')")
     said = homie("rehearse", *options, "--json")
     assert said.json["databases"][0]["rehearsal"]["steps"][0]["ref"] == "tasks:002_m2"
@@ -274,7 +274,7 @@ def test_verbose_never_says_that_something_was_applied_to_the_real_database(homi
 
 
 @pytest.mark.parametrize("command", [("rollback", "tasks"), ("reset",)], ids=["rollback", "reset"])
-def test_the_way_back_can_be_rehearsed_and_asks_nobody(homie, place: Path, database: Path, options, command):
+def test_a_rollback_can_be_rehearsed_without_a_question(homie, place: Path, database: Path, options, command):
     before = fingerprint(place)
     said = homie(*command, *options, "--rehearse")
     assert (said.code, said.err) == (0, "")
@@ -295,7 +295,7 @@ def test_the_way_back_can_be_rehearsed_and_asks_nobody(homie, place: Path, datab
 
 
 @pytest.mark.parametrize("command", [("rollback", "tasks"), ("reset",)], ids=["rollback", "reset"])
-def test_a_way_back_that_would_fail_is_told_with_1(homie, place: Path, options, command):
+def test_a_rollback_that_would_fail_ends_with_1(homie, place: Path, options, command):
     add(place, 2, "pass", rollback="raise RuntimeError('not this way')")
     assert homie("apply", *options).code == 0
     said = homie(*command, *options, "--rehearse")

@@ -107,7 +107,7 @@ def test_one_pack_alone_can_be_reset_but_not_one_that_others_require(homie, shar
     assert homie("reset", "--database", shared, "--pack", "nobody", "--yes").code == 2
 
 
-def test_everything_that_stands_against_it_is_named_and_nothing_is_begun(homie, folder, tmp_path: Path):
+def test_every_reason_for_a_refusal_is_named_and_nothing_is_started(homie, folder, tmp_path: Path):
     database = tmp_path / "homie_tasks.db"
     (tmp_path / "tasks" / "001_one.py").unlink()
     (tmp_path / "tasks" / "002_two.py").write_text(python_migration(2, "pass"))
@@ -130,7 +130,7 @@ def test_everything_that_stands_against_it_is_named_and_nothing_is_begun(homie, 
     assert fingerprint(tmp_path) == before
 
 
-def test_a_pack_that_is_broken_is_said_to_be_broken_not_absent(homie, installed, shared: Path):
+def test_a_broken_pack_is_reported_as_broken_not_as_missing(homie, installed, shared: Path):
     (installed.site / "alarm_plugin" / "migrations" / "x.py").write_text("")
     before = fingerprint(shared.parent)
     said = homie("reset", "--database", shared, "--yes")

@@ -26,7 +26,7 @@ def test_rollback_takes_one_step_back_and_says_it(homie, tasks: MigrationFolder)
         (("--to", "3"), ["tasks:001_one", "tasks:002_two", "tasks:003_three"]),
     ],
 )
-def test_rollback_goes_as_far_as_it_is_told(homie, tasks: MigrationFolder, options, left):
+def test_rollback_stops_at_the_given_version(homie, tasks: MigrationFolder, options, left):
     tasks.add({"003_three.py": creates(3, "three")})
     homie("apply", *tasks.options)
     assert homie("rollback", "tasks", *tasks.options, *options, "--yes", "--no-backup").code == 0

@@ -113,7 +113,7 @@ def test_quietly_nothing_is_printed(homie, notes: Path):
     assert (said.code, said.out, said.err) == (0, "", "")
 
 
-def test_with_a_database_it_is_what_is_in_the_file_whoever_made_it(homie, notes: Path, tmp_path: Path):
+def test_with_a_database_the_schema_of_the_file_is_shown(homie, notes: Path, tmp_path: Path):
     path = tmp_path / "homie_notes.db"
     homie("apply", "--dir", notes, "--database", path)
     run_sql(path, "ALTER TABLE notes ADD COLUMN colour TEXT; CREATE TABLE own (a); CREATE INDEX own_by_a ON own (a)")
@@ -176,7 +176,7 @@ def test_a_broken_pack_does_not_hide_the_schema_of_another(homie, installed, tmp
     assert "beta" in said.err
 
 
-def test_what_a_migration_prints_is_no_part_of_the_sql_or_the_document(homie, notes: Path):
+def test_the_output_of_a_migration_is_not_in_the_sql_or_the_document(homie, notes: Path):
     (notes / "003_talks.py").write_text("def get_migration_version(): return 3\ndef apply_migration(conn): print('hello')\n")
     assert homie("schema", "--dir", notes, "--json").code == 0
     assert homie("schema", "--dir", notes, "--json").json["error"] is None

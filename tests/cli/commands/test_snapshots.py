@@ -298,7 +298,7 @@ def test_restore_makes_a_database_that_is_gone(homie, path: Path, options, snaps
 
 
 @pytest.mark.parametrize("what", ["nothing", "text", "empty", "itself", ""])
-def test_a_file_that_can_not_be_put_back_ends_with_2_and_nothing_changed(
+def test_a_file_that_can_not_be_restored_ends_with_2_and_changes_nothing(
     homie, path: Path, options, snapshot: Path, tmp_path: Path, what: str
 ) -> None:
     file = path if what == "itself" else tmp_path / what
@@ -364,7 +364,7 @@ def several(homie, installed, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("file", ["homie_alpha.db", "homie_alpha.b.db", "homie_zebra.db"])
 @pytest.mark.parametrize("bare", [True, False], ids=["bare name", "path"])
-def test_a_snapshot_goes_back_into_the_database_that_its_name_tells(
+def test_a_snapshot_is_restored_into_the_database_that_its_name_begins_with(
     homie, several: Path, tmp_path: Path, file: str, bare: bool
 ) -> None:
     listed = {
@@ -380,7 +380,7 @@ def test_a_snapshot_goes_back_into_the_database_that_its_name_tells(
     assert {name: fingerprint(several)[name] for name in others} == others
 
 
-def test_a_snapshot_whose_name_tells_nothing_needs_a_database(homie, several: Path, tmp_path: Path) -> None:
+def test_a_snapshot_with_another_name_needs_a_database(homie, several: Path, tmp_path: Path) -> None:
     run_sql(tmp_path / "mine.db", "CREATE TABLE mine (a)")
     before = fingerprint(several)
     said = homie("restore", tmp_path / "mine.db", "--data-dir", tmp_path, "--yes", "--json")

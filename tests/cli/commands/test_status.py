@@ -45,7 +45,7 @@ def test_all_lists_every_migration(six):
     assert listed(six("status", "--all")) == [*applied, *PENDING]
 
 
-def test_what_needs_attention_is_listed_wherever_it_stands(six, tmp_path: Path):
+def test_every_pack_that_needs_attention_is_listed(six, tmp_path: Path):
     (tmp_path / "tasks" / "002_t2.py").write_text(creates(2, "changed"))
     (tmp_path / "tasks" / "003_t3.py").unlink()
     run_sql(tmp_path / "homie_tasks.db", "DELETE FROM schema_migrations WHERE version = 1")

@@ -68,7 +68,7 @@ def test_json_of_a_database_in_order_has_an_empty_list(homie, tasks: MigrationFo
 
 
 @pytest.mark.parametrize("drift", [False, True])
-def test_quietly_only_the_exit_code_tells(homie, tasks: MigrationFolder, drift):
+def test_with_quiet_only_the_exit_code_reports(homie, tasks: MigrationFolder, drift):
     if drift:
         run_sql(tasks.database, "DROP TABLE one")
     said = homie("validate", *tasks.options, "-q")
@@ -84,7 +84,7 @@ def test_a_process_of_its_own_ends_with_the_same_code_and_changes_no_byte(homie_
     assert fingerprint(tmp_path) == before
 
 
-def test_what_a_migration_prints_in_the_replay_is_no_part_of_the_document(homie, tasks: MigrationFolder):
+def test_the_output_of_a_migration_in_the_replay_is_not_in_the_document(homie, tasks: MigrationFolder):
     (tasks.folder / "003_talks.py").write_text(
         "def get_migration_version(): return 3\ndef apply_migration(conn):\n    print('hello')\n    conn.execute('CREATE TABLE x (a)')\n"
     )
@@ -109,7 +109,7 @@ def test_an_empty_database_has_no_findings_and_stays_empty(homie, tasks: Migrati
     assert (tmp_path / "empty.db").stat().st_size == 0
 
 
-def test_a_missing_folder_and_a_file_that_is_no_database_end_with_2(homie, tasks: MigrationFolder, tmp_path: Path):
+def test_a_missing_folder_and_a_file_that_is_not_a_database_end_with_2(homie, tasks: MigrationFolder, tmp_path: Path):
     (tmp_path / "text.db").write_text("no database " * 100)
     assert homie("validate", "--dir", tasks.folder, "--database", tmp_path / "text.db").code == 2
     assert homie("validate", "--dir", tasks.folder, "--database", tmp_path / "no" / "x.db").code == 2
@@ -134,7 +134,7 @@ def test_a_database_with_the_earlier_table_is_validated_and_not_brought_up_to_da
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a kill of POSIX")
-def test_an_interrupted_database_is_told_as_such_and_left_alone(homie, tasks: MigrationFolder, tmp_path: Path):
+def test_an_interrupted_database_is_reported_and_unchanged(homie, tasks: MigrationFolder, tmp_path: Path):
     code = (
         "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('PRAGMA cache_size = 2'); "
         "c.execute('BEGIN IMMEDIATE'); c.executemany('INSERT INTO one VALUES (?)', [('x' * 500,)] * 500); os.kill(os.getpid(), 9)"
@@ -187,7 +187,7 @@ def test_a_database_that_can_not_be_read_does_not_hide_the_findings_of_another(h
     assert len(problems(said.err)) == 1
 
 
-def test_with_a_pack_named_only_its_findings_are_told(homie, installed, tmp_path: Path):
+def test_with_a_named_pack_only_its_findings_are_reported(homie, installed, tmp_path: Path):
     installed.nothing_else()
     installed.pack("alpha", {"001_a.py": creates(1, "a")}, database="homie_both.db")
     installed.pack("beta", {"001_b.py": creates(1, "b")}, database="homie_both.db")
