@@ -27,7 +27,7 @@ COMMAND = [sys.executable, "-W", "error::ResourceWarning", "-m", "homie_migratio
 
 @dataclass(frozen=True)
 class CommandResult:
-    """How a command ended, and what it said; `json` is its document and `events` are its lines, if it was asked for them."""
+    """How a command ended, and what it printed; `json` is its document and `events` are its lines, if it was asked for them."""
 
     code: int
     out: str
@@ -37,7 +37,7 @@ class CommandResult:
 
     @classmethod
     def by(cls, arguments: Sequence[object], code: int, out: str, err: str) -> CommandResult:
-        """Hold what a command has said to its schema."""
+        """Check the output of a command against its schema."""
         document = "--json" in arguments and not {"--help", "-h"} & set(arguments)
         events = read_events(err) if asks_for_events(arguments) else None
         return cls(code, out, err, read_document(arguments, out) if document else None, events)
@@ -49,7 +49,7 @@ def text(argument: object) -> str:
 
 @pytest.fixture
 def homie():
-    """Call `homie migrations …` in this process; only a test that plants a `bug` may meet an error nobody expected."""
+    """Call `homie migrations …` in this process; only a test that plants a `bug` may get an unexpected error."""
 
     def call(*arguments: object, input: str | None = None, bug: bool = False) -> CommandResult:  # noqa: A002 - as `CliRunner` calls it
         result = CliRunner().invoke(app, ["migrations", *map(text, arguments)], input=input, prog_name="homie")
@@ -115,7 +115,7 @@ def started(tmp_path: Path, fork_server):
 
 @pytest.fixture
 def homie_process(started):
-    """Call `homie migrations ...` in a process of its own, through the fast way in where there is one."""
+    """Call `homie migrations ...` in a process of its own, without Typer where that is possible."""
 
     def call(*arguments: object, env: dict[str, str] | None = None) -> CommandResult:
         process = started(*arguments, env=env)
@@ -126,7 +126,7 @@ def homie_process(started):
 
 
 class Terminal:
-    """A process on a terminal of its own; `seen` is everything that stood on it."""
+    """A process on a terminal of its own; `seen` is everything that it has shown."""
 
     def __init__(self, server: forking.ForkServer, arguments: list[str], cwd: Path, width: int, env: dict[str, str]) -> None:
         import fcntl
@@ -144,7 +144,7 @@ class Terminal:
         os.write(self.screen, keys.encode())
 
     def until(self, words: str, *, seconds: float = 30.0) -> None:
-        """Wait until the words stand on it."""
+        """Wait until it shows the words."""
         self._read(lambda: words in self.seen, seconds)
         assert words in self.seen
 
@@ -168,7 +168,7 @@ class Terminal:
                 return
 
     def hang_up(self) -> None:
-        """Close the terminal, as somebody who closes its window does."""
+        """Close the terminal, as closing its window does."""
         os.close(self.screen)
         self.screen = -1
 

@@ -26,11 +26,11 @@ def test_apply_answers_to_the_names_of_other_tools(homie, tmp_path: Path, alias:
 
 
 def test_the_help_lists_every_command_and_no_alias(homie):
-    said = homie("--help")
-    assert said.code == 0
+    result = homie("--help")
+    assert result.code == 0
     assert {"status", "plan", "apply", "rehearse", "rollback", "redo", "repair", "baseline", "reset", "restore"} <= set(COMMANDS)
-    assert set(COMMANDS) <= set(said.out.split())
-    assert not {"upgrade", "migrate"} & set(said.out.split())
+    assert set(COMMANDS) <= set(result.out.split())
+    assert not {"upgrade", "migrate"} & set(result.out.split())
 
 
 def test_the_help_has_the_commands_under_headings(homie):
@@ -68,11 +68,11 @@ def test_help_on_a_terminal_has_panels(on_a_terminal):
     "command", [*(each for each in COMMANDS if each != "fleet"), "fleet apply", "fleet status", "fleet validate"]
 )
 def test_every_command_has_help_without_options_that_belong_to_the_program(homie, command: str):
-    said = homie(*command.split(), "--help")
-    assert said.code == 0
-    assert "--json" in said.out
-    assert "--help" in said.out
-    assert "completion" not in said.out
+    result = homie(*command.split(), "--help")
+    assert result.code == 0
+    assert "--json" in result.out
+    assert "--help" in result.out
+    assert "completion" not in result.out
 
 
 @pytest.mark.parametrize("arguments", [[], ["migrations"]])
@@ -130,10 +130,10 @@ def test_the_group_can_be_mounted_in_another_application(host, tmp_path: Path):
     "arguments", [["status", "--database", "/"], ["apply", "--nonsense"], ["nonsense"], ["apply", "--pack", "nobody"]]
 )
 def test_a_mounted_group_keeps_its_errors_and_exit_codes(host, arguments):
-    said, with_json = host("migrations", *arguments), host("migrations", *arguments, "--json")
-    assert said.exit_code == with_json.exit_code == 2
-    assert said.stderr.startswith("Error: ")
-    assert len(problems(said.stderr)) == 1
+    result, with_json = host("migrations", *arguments), host("migrations", *arguments, "--json")
+    assert result.exit_code == with_json.exit_code == 2
+    assert result.stderr.startswith("Error: ")
+    assert len(problems(result.stderr)) == 1
     assert '"code": ' in with_json.stdout
 
 

@@ -1,4 +1,4 @@
-"""The question before a rollback: who is asked, what each answer does, and what happens if nobody can be asked."""
+"""The question before a rollback: when it is asked, what each answer does, and what happens without a terminal."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def test_without_a_terminal_and_without_yes_it_ends_with_2_and_nothing_changed(
 ):
     before = fingerprint(tmp_path)
 
-    said, alone = (
+    result, alone = (
         homie(*call(command), *without_backup(command, options), "--json"),
         homie_process(*call(command), *without_backup(command, options)),
     )
 
-    assert said.code == alone.code == 2
-    assert said.json["error"]["code"] == "nobody_to_ask"
-    assert said.json["databases"][0]["packs"][0]["current_version"] == 2
+    assert result.code == alone.code == 2
+    assert result.json["error"]["code"] == "nobody_to_ask"
+    assert result.json["databases"][0]["packs"][0]["current_version"] == 2
     assert "there is no terminal to ask on" in alone.err
     assert "--yes" in alone.err
     assert len(problems(alone.err)) == 1
@@ -80,8 +80,8 @@ def test_a_yes_from_a_pipe_is_not_an_answer(homie, tmp_path: Path, options, comm
 @pytest.mark.parametrize("word", ["--yes", "-y"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_yes_on_the_command_line_needs_no_terminal(homie, tmp_path: Path, options, command, word):
-    said = homie(*call(command), *without_backup(command, options), word)
-    assert (said.code, said.err) == (0, "")
+    result = homie(*call(command), *without_backup(command, options), word)
+    assert (result.code, result.err) == (0, "")
     assert recorded(tmp_path / "homie_tasks.db") == AFTER[command]
 
 

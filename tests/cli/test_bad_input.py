@@ -13,7 +13,7 @@ from homie_migrations_core.cli.entry import parse_options
 
 ONE = {"001_one.py": creates(1, "one")}
 
-# what is wrong with the files of a pack → the files, and words that must be said about them
+# what is wrong with the files of a pack → the files, and what the message must contain
 UNUSABLE = {
     "digits without an underscore": (
         {"003destination.py": creates(3, "x")},
@@ -57,14 +57,14 @@ def test_an_unusable_folder_is_refused_with_its_reason_and_changes_nothing(homie
     run_sql(database, "CREATE TABLE kept (x); INSERT INTO kept VALUES (1);")
     before = fingerprint(tmp_path)
 
-    said = homie(command, "--dir", folder, "--database", database, *(["--json"] if how == "json" else []))
+    result = homie(command, "--dir", folder, "--database", database, *(["--json"] if how == "json" else []))
 
-    assert said.code == 1
-    assert words in said.err
-    assert len(problems(said.err)) == 1
+    assert result.code == 1
+    assert words in result.err
+    assert len(problems(result.err)) == 1
     if how == "json":
-        assert words in said.out
-        assert said.json["databases"][0]["path"] == str(database)
+        assert words in result.out
+        assert result.json["databases"][0]["path"] == str(database)
     assert fingerprint(tmp_path) == before
 
 
@@ -77,11 +77,11 @@ def test_status_shows_what_is_wrong_with_a_folder(homie, tmp_path: Path, files, 
     for name, content in files.items():
         (folder / name).write_text(content)
 
-    said = homie("status", "--dir", folder, "--database", tmp_path / "new.db")
+    result = homie("status", "--dir", folder, "--database", tmp_path / "new.db")
     found = homie("status", "--dir", folder, "--database", tmp_path / "new.db", "--json").json
 
-    assert said.code == 1
-    assert words in said.out
+    assert result.code == 1
+    assert words in result.out
     assert [pack["state"] for pack in found["databases"][0]["packs"]] == ["broken"]
     assert [words in each["reason"] for each in found["broken"]] == [True]
     assert not (tmp_path / "new.db").exists()
@@ -101,7 +101,7 @@ def scene(tmp_path: Path) -> Path:
     return tmp_path
 
 
-# (options, words); {} stands for the folder of the scene
+# (options, words); {} is replaced by the folder of the test
 USAGE = {
     "not a database": ("--database {}/text.db", "it is not an SQLite database"),
     "a folder": ("--database {}/folder.db", "it is a folder"),
@@ -137,14 +137,14 @@ def test_wrong_usage_ends_with_2_one_document_and_changes_nothing(homie, scene: 
     given = [each.format(scene) for each in options.split()]
     before = fingerprint(scene)
 
-    said = homie(command, *given)
+    result = homie(command, *given)
     with_json = homie(command, "--json", *given)
 
-    assert said.code == with_json.code == 2
-    assert words.format(scene) in said.err
-    assert len(problems(said.err)) == 1
-    assert said.out == ""
-    assert with_json.err == said.err
+    assert result.code == with_json.code == 2
+    assert words.format(scene) in result.err
+    assert len(problems(result.err)) == 1
+    assert result.out == ""
+    assert with_json.err == result.err
     assert words.format(scene) in with_json.json["error"]["message"]
     assert with_json.json["error"]["code"] != "unexpected"
     assert fingerprint(scene) == before
@@ -158,11 +158,11 @@ def test_wrong_usage_ends_with_2_one_document_and_changes_nothing(homie, scene: 
 def test_an_unknown_target_ends_with_2_and_changes_nothing(homie, scene: Path, command: str, target: str):
     before = fingerprint(scene)
 
-    said = homie(command, "--dir", scene / "good", "--database", scene / "x.db", "--to", target)
+    result = homie(command, "--dir", scene / "good", "--database", scene / "x.db", "--to", target)
 
-    assert (said.code, said.out) == (2, "")
-    assert f"{target!r} does not name a migration" in said.err or f"{target!r} is not a valid reference" in said.err
-    assert len(problems(said.err)) == 1
+    assert (result.code, result.out) == (2, "")
+    assert f"{target!r} does not name a migration" in result.err or f"{target!r} is not a valid reference" in result.err
+    assert len(problems(result.err)) == 1
     assert fingerprint(scene) == before
 
 
@@ -184,28 +184,28 @@ def test_a_rollback_that_means_nothing_ends_with_2(homie, scene: Path, arguments
     command, *others = arguments.split()
     before = fingerprint(scene)
 
-    said = homie(command, *others, "--data-dir", scene / "data")
+    result = homie(command, *others, "--data-dir", scene / "data")
     with_json = homie(command, *others, "--data-dir", scene / "data", "--json")
 
-    assert said.code == with_json.code == 2
-    assert words in said.err
+    assert result.code == with_json.code == 2
+    assert words in result.err
     assert words in with_json.json["error"]["message"]
-    assert len(problems(said.err)) == 1
+    assert len(problems(result.err)) == 1
     assert fingerprint(scene) == before
     assert not (scene / "data").exists()
 
 
 @pytest.mark.parametrize("arguments", [["aply"], ["stat"], ["--nonsense"], ["status", "--nonsense"], ["apply", "x", "--json"]])
 def test_the_process_says_usage_errors_in_one_line_and_ends_with_2(homie_process, arguments):
-    said = homie_process(*arguments)
-    assert said.code == 2
-    assert len(problems(said.err)) == 1
-    assert said.err.startswith("Error: ")
-    assert "--help`." in said.err
+    result = homie_process(*arguments)
+    assert result.code == 2
+    assert len(problems(result.err)) == 1
+    assert result.err.startswith("Error: ")
+    assert "--help`." in result.err
     if "--json" in arguments:
-        assert said.json["error"]["code"] == "usage"
+        assert result.json["error"]["code"] == "usage"
     else:
-        assert said.out == ""
+        assert result.out == ""
 
 
 def test_a_misspelt_command_gets_a_suggestion(homie):
@@ -218,12 +218,12 @@ def test_a_foreign_tracking_table_is_refused_and_untouched(homie, tmp_path: Path
     before = fingerprint(tmp_path)
 
     for command in ("status", "plan", "history", "apply"):
-        said = homie(command, "--dir", scene / "good", "--database", database, "--json")
-        assert said.code == 1
-        assert "belongs to another tool" in said.err
-        assert len(problems(said.err)) == 1
-        assert said.json["error"]["code"] == "foreign_tracking_table"
-        assert said.json["databases"][0]["state"] == "foreign"
+        result = homie(command, "--dir", scene / "good", "--database", database, "--json")
+        assert result.code == 1
+        assert "belongs to another tool" in result.err
+        assert len(problems(result.err)) == 1
+        assert result.json["error"]["code"] == "foreign_tracking_table"
+        assert result.json["databases"][0]["state"] == "foreign"
     assert fingerprint(tmp_path) == before
 
 

@@ -134,9 +134,9 @@ def test_no_name_that_a_shell_might_evaluate_is_offered(
     line = {"_TYPER_COMPLETE_ARGS": "homie migrations restore ", "COMP_WORDS": "homie migrations restore ", "COMP_CWORD": "3"}
     for shell in SHELLS:
         assert answer({**line, "_HOMIE_COMPLETE": f"complete_{shell}"}) == 0
-        said = capsys.readouterr().out
-        assert "good.db" in said
-        assert not any(each in said for each in ("evil", "`", "$", "a;b"))
+        result = capsys.readouterr().out
+        assert "good.db" in result
+        assert not any(each in result for each in ("evil", "`", "$", "a;b"))
 
 
 def test_an_unfinished_line_is_not_a_crash(capsys: pytest.CaptureFixture[str]) -> None:

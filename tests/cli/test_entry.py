@@ -1,4 +1,4 @@
-"""The commands that are run most have two ways in, with and without Typer: nobody may see which one was taken."""
+"""The most common commands run with or without Typer, and the user sees no difference."""
 
 from __future__ import annotations
 

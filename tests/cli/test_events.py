@@ -49,9 +49,9 @@ def only(events: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
 
 def test_a_run_is_reported_from_its_plan_to_its_end(homie, tasks: MigrationFolder):
     tasks.add({"003_three.py": python_migration(3, "list(track(range(3)))", head="from homie_migrations_core import track")})
-    said = homie("apply", *tasks.options, "--progress", "json")
-    assert said.code == 0
-    assert names(said.events) == [
+    result = homie("apply", *tasks.options, "--progress", "json")
+    assert result.code == 0
+    assert names(result.events) == [
         "run_started",
         *["step_started"] * 3,  # a new database is built in one transaction
         "step_progress",
@@ -59,66 +59,66 @@ def test_a_run_is_reported_from_its_plan_to_its_end(homie, tasks: MigrationFolde
         "run_finished",
     ]
     steps = [{"ref": f"tasks:{name}", "direction": "apply"} for name in ("001_one", "002_two", "003_three")]
-    assert said.events[0]["steps"] == said.events[-1]["finished"] == steps
-    assert {(each["path"], each["rehearsal"]) for each in said.events} == {(str(tasks.database), False)}
-    assert [{key: each[key] for key in ("ref", "direction")} for each in said.events[1:4]] == steps
-    assert (said.events[4]["ref"], said.events[4]["done"], said.events[4]["total"]) == ("tasks:003_three", 3, 3)
-    times = [each["at"] for each in said.events]
+    assert result.events[0]["steps"] == result.events[-1]["finished"] == steps
+    assert {(each["path"], each["rehearsal"]) for each in result.events} == {(str(tasks.database), False)}
+    assert [{key: each[key] for key in ("ref", "direction")} for each in result.events[1:4]] == steps
+    assert (result.events[4]["ref"], result.events[4]["done"], result.events[4]["total"]) == ("tasks:003_three", 3, 3)
+    times = [each["at"] for each in result.events]
     assert times == sorted(times)
     assert all(each.startswith("20") and each.endswith("Z") for each in times)
 
 
 def test_results_and_the_document_stay_on_stdout(homie, tasks: MigrationFolder):
-    said = homie("apply", *tasks.options, JSON, "--to", "tasks:1")
-    assert said.out.splitlines() == [f"{tasks.database} (from --database): a new database", "  applied tasks:001_one"]
-    said = homie("apply", *tasks.options, JSON, "--json", "--no-backup")
-    assert said.json["databases"][0]["applied"] == ["tasks:002_two"]
-    assert names(said.events) == ["run_started", "step_started", "step_finished", "run_finished"]
+    result = homie("apply", *tasks.options, JSON, "--to", "tasks:1")
+    assert result.out.splitlines() == [f"{tasks.database} (from --database): a new database", "  applied tasks:001_one"]
+    result = homie("apply", *tasks.options, JSON, "--json", "--no-backup")
+    assert result.json["databases"][0]["applied"] == ["tasks:002_two"]
+    assert names(result.events) == ["run_started", "step_started", "step_finished", "run_finished"]
     assert names(homie("apply", *tasks.options, JSON, "-q").events) == []
 
 
 def test_a_failure_event_has_the_code_and_message_of_the_document(homie, tasks: MigrationFolder):
     homie("apply", *tasks.options)
     tasks.add({"003_three.py": creates(3, "three"), "004_four.py": python_migration(4, "raise ValueError('no')")})
-    said = homie("apply", *tasks.options, "--no-backup", JSON, "--json")
-    assert said.code == 1
-    assert names(said.events) == [
+    result = homie("apply", *tasks.options, "--no-backup", JSON, "--json")
+    assert result.code == 1
+    assert names(result.events) == [
         "run_started",
         *["step_started", "step_finished"],
         *["step_started", "step_failed"],
         "run_finished",
         "error",
     ]
-    assert said.events[5]["finished"] == [{"ref": "tasks:003_three", "direction": "apply"}]
-    failed, error = only(said.events, "step_failed"), said.events[-1]
+    assert result.events[5]["finished"] == [{"ref": "tasks:003_three", "direction": "apply"}]
+    failed, error = only(result.events, "step_failed"), result.events[-1]
     assert (failed["ref"], failed["code"]) == ("tasks:004_four", "migration_failed")
-    assert (error["code"], error["message"], error["path"]) == (*said.json["error"].values(), str(tasks.database))
+    assert (error["code"], error["message"], error["path"]) == (*result.json["error"].values(), str(tasks.database))
     assert failed["message"] == error["message"]
     assert "traceback" not in error
 
 
 def test_a_traceback_is_part_of_its_error(homie, tasks: MigrationFolder):
     tasks.add({"003_three.py": python_migration(3, "raise ValueError('no')")})
-    said = homie("apply", *tasks.options, JSON, "-v")
-    assert "ValueError: no" in only(said.events, "error")["traceback"]
+    result = homie("apply", *tasks.options, JSON, "-v")
+    assert "ValueError: no" in only(result.events, "error")["traceback"]
 
 
 def test_what_anybody_writes_to_stderr_becomes_a_message(homie_process, tasks: MigrationFolder):
     tasks.add({"003_loud.py": python_migration(3, LOUD, head="import subprocess, sys, warnings")})
-    said = homie_process("apply", *tasks.options, JSON, "--json", env={**os.environ, "PYTHONWARNINGS": "default"})
-    assert (said.code, said.json["error"]) == (0, None)
-    messages = [each["text"] for each in said.events if each["event"] == "message"]
+    result = homie_process("apply", *tasks.options, JSON, "--json", env={**os.environ, "PYTHONWARNINGS": "default"})
+    assert (result.code, result.json["error"]) == (0, None)
+    messages = [each["text"] for each in result.events if each["event"] == "message"]
     assert {"by itself", "a line, and its end", "bytes \\xff", "by a child", "without an end"} <= set(messages)
     assert [each for each in messages if each.endswith("UserWarning: a warning")]
-    assert [each for each in names(said.events) if each != "message"][-1] == "run_finished"
+    assert [each for each in names(result.events) if each != "message"][-1] == "run_finished"
 
 
 def test_what_a_migration_prints_to_stdout_is_a_message_beside_a_document(homie_process, tasks: MigrationFolder):
     body = "print('by itself')\nsubprocess.run([sys.executable, '-c', 'print(\"by a child\")'], check=True)"
     tasks.add({"003_loud.py": python_migration(3, body, head="import subprocess, sys")})
-    said = homie_process("apply", *tasks.options, JSON, "--json")
-    assert said.json["error"] is None
-    assert {each["text"] for each in said.events if each["event"] == "message"} == {"by itself", "by a child"}
+    result = homie_process("apply", *tasks.options, JSON, "--json")
+    assert result.json["error"] is None
+    assert {each["text"] for each in result.events if each["event"] == "message"} == {"by itself", "by a child"}
 
 
 def test_a_child_that_keeps_running_does_not_delay_the_end(started, tasks: MigrationFolder, tmp_path: Path):
@@ -160,9 +160,9 @@ def test_ctrl_c_outside_of_a_run_is_an_error_too(homie, tasks: MigrationFolder, 
         raise KeyboardInterrupt
 
     monkeypatch.setattr(MigrationRunner, "apply", interrupted)
-    said = homie("apply", *tasks.options, JSON)
-    assert said.code == 130
-    assert (only(said.events, "error")["code"], only(said.events, "error")["message"]) == ("run_stopped", "Stopped.")
+    result = homie("apply", *tasks.options, JSON)
+    assert result.code == 130
+    assert (only(result.events, "error")["code"], only(result.events, "error")["message"]) == ("run_stopped", "Stopped.")
 
 
 # --- phases ------------------------------------------------------------------------------------------------
@@ -176,14 +176,14 @@ def test_a_wait_event_names_the_process(homie, tasks: MigrationFolder):
     homie("apply", *tasks.options, "--to", "tasks:1")
     other = sqlite3.connect(tasks.database, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    said = homie("apply", *tasks.options, "--lock-timeout", "0.3", JSON)
+    result = homie("apply", *tasks.options, "--lock-timeout", "0.3", JSON)
     other.close()
-    assert said.code == 1
-    wait = only(said.events, "phase")
+    assert result.code == 1
+    wait = only(result.events, "phase")
     assert (wait["phase"], wait["done"], wait["total"], wait["path"]) == ("wait", None, None, str(tasks.database))
     assert wait["what"].startswith("waiting for ")
-    assert only(said.events, "error")["code"] == "lock_timeout"
-    assert "message" not in names(said.events)
+    assert only(result.events, "error")["code"] == "lock_timeout"
+    assert "message" not in names(result.events)
 
 
 def test_copies_report_their_progress(homie, tasks: MigrationFolder):
@@ -202,7 +202,7 @@ def test_copies_report_their_progress(homie, tasks: MigrationFolder):
 
 
 def test_a_long_copy_is_reported_a_few_times_a_second(tmp_path: Path, monkeypatch):
-    told: list[tuple[object, object]] = []
+    reported: list[tuple[object, object]] = []
 
     class Report:
         path = tmp_path
@@ -210,14 +210,14 @@ def test_a_long_copy_is_reported_a_few_times_a_second(tmp_path: Path, monkeypatc
 
     class Events:
         def emit(self, event: str, **facts: object) -> None:
-            told.append((facts["phase"], facts["done"]))
+            reported.append((facts["phase"], facts["done"]))
 
     now = iter(step / 20 for step in range(100))
     monkeypatch.setattr(event_progress.time, "monotonic", lambda: next(now))
     progress = event_progress.EventProgress(Report(), Events(), rehearsal=False)  # type: ignore[arg-type]
     for done in range(1, 8):
         progress.phase(COPYING, done, 7)
-    assert told == [("copy", done) for done in (1, 3, 5, 7)]
+    assert reported == [("copy", done) for done in (1, 3, 5, 7)]
 
 
 def test_a_rehearsal_says_that_it_is_one(homie, tasks: MigrationFolder):
@@ -230,15 +230,15 @@ def test_a_rehearsal_says_that_it_is_one(homie, tasks: MigrationFolder):
 
 def test_what_would_fail_in_a_rehearsal_is_an_error(homie, tasks: MigrationFolder):
     tasks.add({"003_three.py": python_migration(3, "raise ValueError('no')")})
-    said = homie("rehearse", *tasks.options, JSON, "--json")
-    error = only(said.events, "error")
+    result = homie("rehearse", *tasks.options, JSON, "--json")
+    error = only(result.events, "error")
     assert error["message"].startswith("In a rehearsal: Applying tasks:003_three failed")
-    assert (error["code"], error["message"], error["path"]) == (*said.json["error"].values(), str(tasks.database))
+    assert (error["code"], error["message"], error["path"]) == (*result.json["error"].values(), str(tasks.database))
 
 
 def test_a_check_reports_the_pack_in_progress(homie, tasks: MigrationFolder):
-    said = homie("check", "--dir", tasks.folder, JSON)
-    phase = only(said.events, "phase")
+    result = homie("check", "--dir", tasks.folder, JSON)
+    phase = only(result.events, "phase")
     assert (phase["phase"], phase["what"], phase["done"], phase["total"]) == ("check", "checking tasks", 0, 1)
     assert phase["path"] is None
 
@@ -259,17 +259,17 @@ def test_a_check_reports_the_pack_in_progress(homie, tasks: MigrationFolder):
 )
 def test_every_changing_command_writes_its_events(homie, tasks: MigrationFolder, line: tuple[str, ...], direction: list[str]):
     homie("apply", *tasks.options)
-    said = homie(*line, *tasks.options, JSON)
-    assert said.code == 0
-    assert [each["direction"] for each in said.events if each["event"] == "step_finished"] == direction
-    assert "message" not in names(said.events)
+    result = homie(*line, *tasks.options, JSON)
+    assert result.code == 0
+    assert [each["direction"] for each in result.events if each["event"] == "step_finished"] == direction
+    assert "message" not in names(result.events)
 
 
 def test_a_baseline_reports_its_snapshot(homie, tasks: MigrationFolder):
     run_sql(tasks.database, "CREATE TABLE one (id INTEGER PRIMARY KEY, text TEXT)")
-    said = homie("baseline", "tasks", "1", *tasks.options, JSON)
-    assert said.code == 0
-    assert phases(said.events) == {"snapshot"}
+    result = homie("baseline", "tasks", "1", *tasks.options, JSON)
+    assert result.code == 0
+    assert phases(result.events) == {"snapshot"}
 
 
 def test_the_commands_that_have_the_option():
@@ -291,10 +291,10 @@ def test_the_commands_that_have_the_option():
 )
 def test_a_refusal_is_one_line(homie, tasks: MigrationFolder, line: tuple[str, ...], code: str):
     homie("apply", *tasks.options)
-    said = homie(*line, *tasks.options, "--json", "--progress", "json")
-    assert said.code == 2
-    (error,) = said.events
-    assert (error["event"], error["code"], error["message"]) == ("error", *said.json["error"].values())
+    result = homie(*line, *tasks.options, "--json", "--progress", "json")
+    assert result.code == 2
+    (error,) = result.events
+    assert (error["event"], error["code"], error["message"]) == ("error", *result.json["error"].values())
     assert error["code"] == code
 
 
@@ -304,9 +304,9 @@ def test_a_command_that_is_not_known_is_refused_in_the_same_way(homie):
 
 
 def test_another_word_behind_the_option_is_refused(homie, tasks: MigrationFolder):
-    said = homie("apply", *tasks.options, "--progress", "xml")
-    assert said.code == 2
-    assert "'xml' is not one of 'auto', 'json', 'none'" in said.err
+    result = homie("apply", *tasks.options, "--progress", "xml")
+    assert result.code == 2
+    assert "'xml' is not one of 'auto', 'json', 'none'" in result.err
     assert not tasks.database.exists()
 
 
@@ -314,12 +314,12 @@ def test_broken_packs_and_those_left_out_are_reported(homie, installed):
     installed.pack("tasks", {"001_one.py": creates(1, "one")}, database="homie_all.db")
     installed.pack("odd", {"1.py": ""}, database="homie_all.db")
     installed.pack("late", {"001_x.py": creates(1, "x", requires=("odd:1",))}, database="homie_all.db")
-    said = homie("apply", JSON, "--json")
-    assert said.code == 1
-    broken = only(said.events, "broken")
-    assert {key: broken[key] for key in ("entry_point", "distribution", "reason")} in said.json["broken"]
-    assert only(said.events, "left_out")["pack"] == "late"
-    assert "message" not in names(said.events)
+    result = homie("apply", JSON, "--json")
+    assert result.code == 1
+    broken = only(result.events, "broken")
+    assert {key: broken[key] for key in ("entry_point", "distribution", "reason")} in result.json["broken"]
+    assert only(result.events, "left_out")["pack"] == "late"
+    assert "message" not in names(result.events)
 
 
 def test_a_question_is_a_message(on_a_terminal, homie, tasks: MigrationFolder):
@@ -338,9 +338,9 @@ def test_a_fleet_reports_each_database_that_is_done(homie, tasks: MigrationFolde
     odd = tmp_path / "odd.db"
     odd.write_text("not a database " * 100)
     line = (tmp_path / "one.db", odd, "--dir", tasks.folder, "--create", "--executor", "threads", "--jobs", "1")
-    said = homie("fleet", "apply", *line, JSON, "--json")
-    assert said.code == 2
-    done = [each for each in said.events if each["event"] == "database_finished"]
+    result = homie("fleet", "apply", *line, JSON, "--json")
+    assert result.code == 2
+    done = [each for each in result.events if each["event"] == "database_finished"]
     assert [(each["path"], each["state"], each["error_code"], each["done"], each["total"]) for each in done] == [
         (str(tmp_path / "one.db"), "applied", None, 1, 2),
         (str(odd), "failed", "not_a_database", 2, 2),

@@ -92,20 +92,20 @@ def place(tmp_path: Path, homie) -> Place:
 def test_the_path_of_a_database_stays_text(place: Place, command):
     if command[0] not in ("apply", "plan"):
         assert place.call("apply").code == 0
-    said = place.call(*command)
-    assert said.code == 0, said.err
-    assert SHOWN in said.out
-    assert is_plain(said.out, said.err)
+    result = place.call(*command)
+    assert result.code == 0, result.err
+    assert SHOWN in result.out
+    assert is_plain(result.out, result.err)
 
 
 @pytest.mark.parametrize("command", ["status", "apply", "backup"])
 def test_an_error_about_such_a_path_stays_text_and_short(place: Place, command: str):
     place.database.write_text("no database " * 100)
-    said = place.call(command)
-    assert said.code == 2
-    assert SHOWN in said.err
-    assert len(said.err.splitlines()) <= 3
-    assert is_plain(said.out, said.err)
+    result = place.call(command)
+    assert result.code == 2
+    assert SHOWN in result.err
+    assert len(result.err.splitlines()) <= 3
+    assert is_plain(result.out, result.err)
     document = place.call(command, "--json")
     assert document.json["databases"][0]["path"] == str(place.database)
     assert str(place.database) in document.json["error"]["message"]
@@ -117,29 +117,29 @@ def test_an_error_about_such_a_path_stays_text_and_short(place: Place, command: 
 @pytest.mark.parametrize("command", ["apply", "rehearse"])
 def test_the_text_of_an_exception_stays_text(place: Place, command: str, how):
     place.add("002_two.py", python_migration(2, f"raise RuntimeError({EVIL!r})"))
-    said = place.call(command, *how)
-    assert said.code == 1
-    assert SHOWN in said.err
-    assert is_plain(said.out, said.err.replace("\t", "") if how else said.err)
+    result = place.call(command, *how)
+    assert result.code == 1
+    assert SHOWN in result.err
+    assert is_plain(result.out, result.err.replace("\t", "") if how else result.err)
     if not how:
-        assert len(said.err.splitlines()) <= 3
+        assert len(result.err.splitlines()) <= 3
 
 
 def test_the_names_of_tables_and_columns_in_a_rehearsal_stay_text(place: Place):
     place.add("002_two.sql", f'CREATE TABLE "{EVIL}" (x); INSERT INTO "{EVIL}" VALUES (1);')
-    said = place.call("rehearse")
-    assert said.code == 0, said.err
-    assert f"{SHOWN}: a new table with 1 row" in said.out
-    assert is_plain(said.out, said.err)
+    result = place.call("rehearse")
+    assert result.code == 0, result.err
+    assert f"{SHOWN}: a new table with 1 row" in result.out
+    assert is_plain(result.out, result.err)
 
 
 def test_sql_in_a_rehearsal_keeps_its_lines_and_nothing_else(place: Place):
     place.add("002_two.sql", "CREATE TABLE two (\n\tx, -- {}\n\ty\n);".format(EVIL.partition("\n")[0]))
-    said = place.call("rehearse", "--sql")
-    assert said.code == 0, said.err
-    assert "       CREATE TABLE two (\n       \tx, -- " in said.out
-    assert r"a\x1b[31mb\u202ec\u2066d" in said.out
-    assert is_plain(said.out.replace("\t", ""), said.err)
+    result = place.call("rehearse", "--sql")
+    assert result.code == 0, result.err
+    assert "       CREATE TABLE two (\n       \tx, -- " in result.out
+    assert r"a\x1b[31mb\u202ec\u2066d" in result.out
+    assert is_plain(result.out.replace("\t", ""), result.err)
 
 
 @pytest.mark.parametrize("command", [("status", "--all"), ("history",), ("validate",), ("status",)], ids=" ".join)
@@ -148,10 +148,10 @@ def test_what_is_recorded_stays_text(place: Place, command):
     text = EVIL.replace("'", "''")
     columns = "version, migration_name, pack, applied_at, pack_version"
     run_sql(place.database, f"INSERT INTO schema_migrations ({columns}) VALUES (7, '{text}', '{text}', '{text}', '{text}')")
-    said = place.call(*command)
-    assert said.code in (0, 1, 4)
-    assert SHOWN in said.out + said.err
-    assert is_plain(said.out, said.err)
+    result = place.call(*command)
+    assert result.code in (0, 1, 4)
+    assert SHOWN in result.out + result.err
+    assert is_plain(result.out, result.err)
 
 
 def test_what_the_command_line_holds_stays_text(homie, tmp_path: Path):
@@ -162,20 +162,20 @@ def test_what_the_command_line_holds_stays_text(homie, tmp_path: Path):
         ("status", "--pack", EVIL),
         ("apply", "--dir", EVIL),
     ):
-        said = homie(*arguments, *(() if len(arguments) == 1 else ("--data-dir", tmp_path)))
-        assert said.code == 2
-        assert is_plain(said.out, said.err)
-        assert len(said.err.splitlines()) <= 3
+        result = homie(*arguments, *(() if len(arguments) == 1 else ("--data-dir", tmp_path)))
+        assert result.code == 2
+        assert is_plain(result.out, result.err)
+        assert len(result.err.splitlines()) <= 3
 
 
 def test_the_name_of_a_file_in_a_pack_stays_text(place: Place):
     place.add(f"002_{EVIL}.py", "")
     for command in ("status", "apply"):
-        said = place.call(command)
-        assert said.code == 1
-        assert r"\x1b[31mb\u202e" in said.out + said.err
-        assert is_plain(said.out, said.err)
-        assert len(said.err.splitlines()) <= 3
+        result = place.call(command)
+        assert result.code == 1
+        assert r"\x1b[31mb\u202e" in result.out + result.err
+        assert is_plain(result.out, result.err)
+        assert len(result.err.splitlines()) <= 3
 
 
 @pytest.mark.parametrize("command", ["packs", "status", "apply", "check"])
@@ -184,11 +184,11 @@ def test_the_name_of_an_entry_point_and_what_its_module_raises_stay_text(homie, 
     installed.pack("alpha", {"001_a.py": creates(1, "a")})
     name = "a\x1bb\u202ec\u2066d"
     installed.distribution("evil", {"evil_plugin": f"raise RuntimeError({EVIL!r})"}, {name: "evil_plugin"})
-    said = homie(command, *(() if command in ("packs", "check") else ("--data-dir", tmp_path)))
-    assert said.code == 1
-    assert SHOWN in said.err
-    assert r"a\x1bb\u202ec\u2066d" in said.err
-    assert is_plain(said.out, said.err)
+    result = homie(command, *(() if command in ("packs", "check") else ("--data-dir", tmp_path)))
+    assert result.code == 1
+    assert SHOWN in result.err
+    assert r"a\x1bb\u202ec\u2066d" in result.err
+    assert is_plain(result.out, result.err)
 
 
 def test_the_schema_on_a_terminal_keeps_its_lines_and_nothing_else(place: Place, on_a_terminal):
@@ -203,10 +203,10 @@ def test_the_schema_on_a_terminal_keeps_its_lines_and_nothing_else(place: Place,
 
 
 def test_the_schema_in_a_pipe_is_exact(place: Place):
-    said = place.call("apply")
+    result = place.call("apply")
     place.add("002_two.sql", "CREATE TABLE two (x DEFAULT 'a\u200fb\x1b');")
-    said = place.call("apply")
-    assert said.code == 0
+    result = place.call("apply")
+    assert result.code == 0
     assert "CREATE TABLE two (x DEFAULT 'a\u200fb\x1b');" in place.call("schema").out
 
 
@@ -265,7 +265,7 @@ def test_trying_a_file_by_hand_stays_text(tmp_path: Path, capsys: pytest.Capture
     folder.mkdir()
     (folder / "001_one.py").write_text(python_migration(1, f"raise RuntimeError({EVIL!r})"))
     assert try_migration(folder / "001_one.py") == 1
-    said = capsys.readouterr()
-    assert SHOWN in said.err
-    assert is_plain(said.out, said.err)
-    assert len(said.err.splitlines()) <= 3
+    result = capsys.readouterr()
+    assert SHOWN in result.err
+    assert is_plain(result.out, result.err)
+    assert len(result.err.splitlines()) <= 3

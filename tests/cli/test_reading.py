@@ -103,11 +103,11 @@ def test_reading_commands_leave_everything_as_it_was(homie, place: Place, state)
     before = fingerprint(around) if state is not wal_in_use else {**fingerprint(around), f"{NAME}-shm": ""}
 
     for command in COMMANDS:
-        said = homie(command, *place.options, "--lock-timeout", "0.3", "--json")
+        result = homie(command, *place.options, "--lock-timeout", "0.3", "--json")
         expected = 1 if word == "ahead" and command == "plan" else 0
-        assert said.code == expected, (command, said.err)
+        assert result.code == expected, (command, result.err)
         if command == "status":
-            assert said.json["databases"][0]["state"] == word
+            assert result.json["databases"][0]["state"] == word
 
     after = fingerprint(around)
     if state is wal_in_use:  # where SQLite's readers note what they read, beside the file and never in it
@@ -155,9 +155,9 @@ def test_an_interrupted_database_is_reported_and_repaired_by_apply(homie, place:
     assert "The next `homie migrations apply` rolls that back." in shown.out
     assert homie("status", *place.options, "--check").code == 3
     for command in ("plan", "history"):
-        said = homie(command, *place.options)
-        assert (said.code, said.out, len(problems(said.err))) == (1, "", 1)
-        assert "was killed and left a journal" in said.err
+        result = homie(command, *place.options)
+        assert (result.code, result.out, len(problems(result.err))) == (1, "", 1)
+        assert "was killed and left a journal" in result.err
     assert fingerprint(place.database.parent) == before
 
     applied = homie("apply", *place.options, "--no-backup")

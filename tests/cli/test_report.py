@@ -29,10 +29,10 @@ def test_json_is_one_document_of_the_promised_shape(homie, tasks: MigrationFolde
     if applied:
         homie("apply", *tasks.options)
 
-    said = homie(command, *COMMANDS[command], *tasks.options, "--json")
+    result = homie(command, *COMMANDS[command], *tasks.options, "--json")
 
-    assert (said.code, said.err) == (0, "")
-    document = said.json
+    assert (result.code, result.err) == (0, "")
+    document = result.json
     assert document.keys() == STATUS_KEYS
     assert (document["broken"], document["error"]) == ([], None)
     (database,) = document["databases"]
@@ -114,8 +114,8 @@ def test_quiet_commands_print_nothing_but_errors(homie, tasks: MigrationFolder, 
 
 
 def test_quiet_packs_print_nothing(homie):
-    assert (said := homie("packs", "-q"))
-    assert (said.code, said.out, said.err) == (0, "", "")
+    assert (result := homie("packs", "-q"))
+    assert (result.code, result.out, result.err) == (0, "", "")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -130,15 +130,15 @@ def test_verbose_commands_add_the_traceback_of_an_error(homie, tasks: MigrationF
 
 def test_verbose_apply_shows_the_authors_own_line(homie, tasks: MigrationFolder):
     tasks.add({"003_three.py": "def get_migration_version(): return 3\ndef apply_migration(conn):\n    conn.execute('NONSENSE')\n"})
-    said = homie("apply", *tasks.options, "--verbose")
-    assert '003_three.py", line 3, in apply_migration' in said.err
-    assert "Traceback" in said.err
+    result = homie("apply", *tasks.options, "--verbose")
+    assert '003_three.py", line 3, in apply_migration' in result.err
+    assert "Traceback" in result.err
 
 
 def test_verbose_apply_reports_every_step_on_stderr(homie, tasks: MigrationFolder):
-    said = homie("apply", *tasks.options, "-v")
-    assert said.code == 0
-    assert [line for line in said.err.splitlines() if "Applied" in line] == [
+    result = homie("apply", *tasks.options, "-v")
+    assert result.code == 0
+    assert [line for line in result.err.splitlines() if "Applied" in line] == [
         f"Applied tasks:001_one in {tasks.database}",
         f"Applied tasks:002_two in {tasks.database}",
     ]
@@ -156,9 +156,9 @@ def test_a_verbose_call_leaves_the_logger_as_it_was(homie, tasks: MigrationFolde
 def test_the_output_of_a_migration_is_not_in_the_document(homie, installed, tasks: MigrationFolder, tmp_path: Path):
     print_it = "def get_migration_version(): return 3\ndef apply_migration(conn): print('said by its author')\n"
     tasks.add({"003_three.py": print_it})
-    said = homie("apply", *tasks.options, "--json")
-    assert said.json["databases"][0]["applied"] == ["tasks:001_one", "tasks:002_two", "tasks:003_three"]
-    assert said.err == "said by its author\n"
+    result = homie("apply", *tasks.options, "--json")
+    assert result.json["databases"][0]["applied"] == ["tasks:001_one", "tasks:002_two", "tasks:003_three"]
+    assert result.err == "said by its author\n"
 
     installed.pack("loud", TWO, more="print('said by a plugin')")
     assert homie("packs", "--json").json["error"] is None
@@ -168,14 +168,14 @@ def test_a_failure_is_one_document_with_a_stable_code(homie, tasks: MigrationFol
     tasks.add({"003_three.py": "def get_migration_version(): return 3\ndef apply_migration(conn): raise ValueError('no')\n"})
     homie("apply", *tasks.options, "--to", "tasks:1")
 
-    said = homie("apply", *tasks.options, "--no-backup", "--json")
+    result = homie("apply", *tasks.options, "--no-backup", "--json")
 
-    assert said.code == 1
-    database = said.json["databases"][0]
+    assert result.code == 1
+    database = result.json["databases"][0]
     assert database["applied"] == ["tasks:002_two"]
     assert database["packs"][0]["current_version"] == 2
-    assert said.json["error"]["code"] == database["error"]["code"] == "migration_failed"
-    assert problems(said.err) == [f"Error: {said.json['error']['message']}"]
+    assert result.json["error"]["code"] == database["error"]["code"] == "migration_failed"
+    assert problems(result.err) == [f"Error: {result.json['error']['message']}"]
 
 
 def test_json_is_plain_ascii_whatever_a_path_holds(homie, tmp_path: Path):
@@ -183,10 +183,10 @@ def test_json_is_plain_ascii_whatever_a_path_holds(homie, tmp_path: Path):
     folder.mkdir()
     (folder / "001_one.py").write_text(creates(1, "one"))
     database = tmp_path / "a b#c?d%20é\n.db"
-    said = homie("apply", "--dir", folder, "--database", database, "--json")
-    assert said.code == 0
-    assert said.out.isascii()
-    assert said.json["databases"][0]["path"] == str(database)
+    result = homie("apply", "--dir", folder, "--database", database, "--json")
+    assert result.code == 0
+    assert result.out.isascii()
+    assert result.json["databases"][0]["path"] == str(database)
     assert recorded(database) == ["tasks:001_one"]
 
 
@@ -197,11 +197,11 @@ def test_an_unexpected_error_is_one_line_and_one_document(homie, tasks: Migratio
         raise ZeroDivisionError("a bug of ours")
 
     monkeypatch.setattr(DatabaseReader, "status", fails)
-    said = homie("status", *tasks.options, "--json", bug=True)
-    assert said.code == 1
-    assert said.json["error"]["code"] == "unexpected"
-    assert len(problems(said.err)) == 1
-    assert "ZeroDivisionError: a bug of ours" in said.err
+    result = homie("status", *tasks.options, "--json", bug=True)
+    assert result.code == 1
+    assert result.json["error"]["code"] == "unexpected"
+    assert len(problems(result.err)) == 1
+    assert "ZeroDivisionError: a bug of ours" in result.err
 
 
 def test_ctrl_c_while_reading_ends_with_130_and_a_document(homie, tasks: MigrationFolder, monkeypatch):
@@ -211,8 +211,8 @@ def test_ctrl_c_while_reading_ends_with_130_and_a_document(homie, tasks: Migrati
         raise KeyboardInterrupt
 
     monkeypatch.setattr(DatabaseReader, "status", interrupted)
-    said = homie("status", *tasks.options, "--json")
-    assert (said.code, said.err, said.json["error"]["code"]) == (130, "Stopped.\n", "run_stopped")
+    result = homie("status", *tasks.options, "--json")
+    assert (result.code, result.err, result.json["error"]["code"]) == (130, "Stopped.\n", "run_stopped")
 
 
 @pytest.mark.parametrize("command", ["apply", "rehearse", "check"])
@@ -222,7 +222,7 @@ def test_the_output_of_a_migration_and_its_children_is_not_in_the_document(homie
     body = "print('by itself', flush=True)\nsubprocess.run([sys.executable, '-c', 'print(\"by a child\")'], check=True)"
     (folder / "001_loud.py").write_text(python_migration(1, body, head="import subprocess, sys"))
     database = () if command == "check" else ("--database", tmp_path / "homie_loud.db")
-    said = homie_process(command, "--dir", folder, *database, "--json")
-    assert said.code == 0, said.err
-    assert said.json["error"] is None
-    assert {"by itself", "by a child"} <= set(said.err.splitlines())
+    result = homie_process(command, "--dir", folder, *database, "--json")
+    assert result.code == 0, result.err
+    assert result.json["error"] is None
+    assert {"by itself", "by a child"} <= set(result.err.splitlines())

@@ -1,4 +1,4 @@
-"""Several packs and databases in one call: what fails or is broken stops nobody else, and the exit code says it."""
+"""Several packs and databases in one call: a failure in one does not stop the others, and the exit code shows it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def test_a_failing_migration_in_one_database_does_not_stop_another(homie, instal
     installed.pack("alpha", {"001_a.py": FAILS})
     installed.pack("zebra", {"001_z.py": creates(1, "z")})
 
-    said = homie("apply", "--data-dir", tmp_path)
+    result = homie("apply", "--data-dir", tmp_path)
 
-    assert said.code == 1
+    assert result.code == 1
     assert recorded(tmp_path / "modules" / FILE) == OURS
     assert recorded(tmp_path / "modules" / "homie_zebra.db") == ["zebra:001_z"]
-    assert "Applying alpha:001_a failed" in said.err
-    assert len(problems(said.err)) == 1
+    assert "Applying alpha:001_a failed" in result.err
+    assert len(problems(result.err)) == 1
     again = homie("apply", "--data-dir", tmp_path, "--json")
     assert again.code == 1
     assert [(Path(each["path"]).name, each.get("error", {}).get("code")) for each in again.json["databases"]] == [
@@ -37,12 +37,12 @@ def test_a_failing_migration_in_one_database_does_not_stop_another(homie, instal
 
 def test_a_database_that_is_none_does_not_stop_another(homie, tmp_path: Path):
     (tmp_path / "text.db").write_text("no database " * 100)
-    said = homie("apply", "--database", tmp_path / "text.db", "--database", tmp_path / FILE)
-    assert said.code == 2
+    result = homie("apply", "--database", tmp_path / "text.db", "--database", tmp_path / FILE)
+    assert result.code == 2
     assert recorded(tmp_path / FILE) == OURS
 
 
-# what a distribution gets wrong → the words that must be said about it
+# what a distribution gets wrong → what the message must contain
 def broken_file_name(installed):
     installed.pack("stranger", {"003destination.py": creates(3, "x")})
     return "stranger of stranger-dist: 003destination.py is not a valid migration file name"
@@ -92,11 +92,11 @@ BROKEN = [broken_file_name, missing_module, failing_module, skipping_module, no_
 def test_a_broken_distribution_is_named_the_exit_code_is_1_and_the_healthy_work_is_done(homie, installed, tmp_path: Path, breaks):
     words = breaks(installed)
 
-    said = homie("apply", "--data-dir", tmp_path)
+    result = homie("apply", "--data-dir", tmp_path)
 
-    assert said.code == 1
-    assert words in said.err
-    assert 1 <= len(problems(said.err)) <= 2
+    assert result.code == 1
+    assert words in result.err
+    assert 1 <= len(problems(result.err)) <= 2
     assert recorded(tmp_path / "modules" / FILE) == OURS
     assert not (tmp_path / "modules" / "homie_stranger.db").exists()
 
@@ -112,18 +112,18 @@ def test_a_broken_distribution_is_named_the_exit_code_is_1_and_the_healthy_work_
 
 def test_the_healthy_pack_of_a_shared_database_is_applied_beside_a_broken_one(homie, installed, tmp_path: Path):
     installed.pack("stranger", {"001_one.py": "def ("}, database=FILE)
-    said = homie("apply", "--data-dir", tmp_path)
-    assert said.code == 1
+    result = homie("apply", "--data-dir", tmp_path)
+    assert result.code == 1
     assert recorded(tmp_path / "modules" / FILE) == OURS
-    assert "Left out: stranger: 001_one.py, line 1" in said.err
-    assert len(problems(said.err)) == 1
+    assert "Left out: stranger: 001_one.py, line 1" in result.err
+    assert len(problems(result.err)) == 1
 
 
 def test_a_broken_pack_that_was_not_named_is_ignored(homie, installed, tmp_path: Path):
     installed.pack("stranger", {"001_one.py": "def ("}, database=FILE)
     installed.pack("other", {"x.py": ""}, database=FILE)
-    said = homie("apply", "--data-dir", tmp_path, "--pack", "file_organizer")
-    assert (said.code, said.err) == (0, "")
+    result = homie("apply", "--data-dir", tmp_path, "--pack", "file_organizer")
+    assert (result.code, result.err) == (0, "")
     assert recorded(tmp_path / "modules" / FILE) == OURS
 
 
@@ -131,9 +131,9 @@ def test_a_broken_pack_that_was_not_named_is_ignored(homie, installed, tmp_path:
 @pytest.mark.parametrize("command", ["apply", "plan", "status"])
 def test_a_broken_pack_that_is_named_itself_ends_with_1(homie, installed, tmp_path: Path, breaks, command):
     breaks(installed)
-    said = homie(command, "--data-dir", tmp_path, "--pack", "stranger")
-    assert said.code == 1
-    assert len((said.err or said.out).splitlines()) <= 4
+    result = homie(command, "--data-dir", tmp_path, "--pack", "stranger")
+    assert result.code == 1
+    assert len((result.err or result.out).splitlines()) <= 4
     assert list(tmp_path.iterdir()) == []
 
 
@@ -144,11 +144,11 @@ def test_status_shows_the_packs_that_are_named_and_no_other(homie, installed, tm
     homie("apply", "--data-dir", tmp_path, "--pack", "alpha", "--pack", "gone")
     (installed.site / "gone_dist_plugin" / "migrations" / "helpers.py").touch()  # from now on it is broken
 
-    said = homie("status", "--data-dir", tmp_path, "--pack", "alpha", "--check")
-    assert said.code == 0
-    assert "alpha" in said.out
+    result = homie("status", "--data-dir", tmp_path, "--pack", "alpha", "--check")
+    assert result.code == 0
+    assert "alpha" in result.out
     for other in ("beta", "file_organizer", "gone"):
-        assert f" {other} " not in said.out
+        assert f" {other} " not in result.out
     for names, state in ((["alpha"], "up_to_date"), (["beta"], "pending"), (["alpha", "beta"], "pending")):
         options = [option for name in names for option in ("--pack", name)]
         (shown,) = homie("status", "--data-dir", tmp_path, "--json", *options).json["databases"]
@@ -162,19 +162,19 @@ def test_status_shows_the_packs_that_are_named_and_no_other(homie, installed, tm
 def test_a_pack_that_requires_a_broken_one_is_left_out_and_named(homie, installed, tmp_path: Path):
     installed.pack("stranger", {"001_one.py": "def ("}, database=FILE)
     installed.pack("needy", {"001_needs.py": creates(1, "needs", requires=("stranger:1",))}, database=FILE)
-    said = homie("apply", "--data-dir", tmp_path)
-    assert said.code == 1
+    result = homie("apply", "--data-dir", tmp_path)
+    assert result.code == 1
     assert recorded(tmp_path / "modules" / FILE) == OURS
-    assert "needy:001_needs requires stranger:1" in said.err
-    assert len(said.err.splitlines()) == 2
+    assert "needy:001_needs requires stranger:1" in result.err
+    assert len(result.err.splitlines()) == 2
 
 
 def test_two_distributions_with_one_pack_name_are_both_named_and_neither_wins(homie, installed, tmp_path: Path):
     for distribution in ("first-dist", "second-dist"):
         installed.pack("stranger", {"001_one.py": creates(1, "one")}, distribution=distribution)
-    said = homie("apply", "--data-dir", tmp_path, "--json")
-    assert said.code == 1
-    assert {each["distribution"] for each in said.json["broken"]} == {"first-dist", "second-dist"}
+    result = homie("apply", "--data-dir", tmp_path, "--json")
+    assert result.code == 1
+    assert {each["distribution"] for each in result.json["broken"]} == {"first-dist", "second-dist"}
     assert recorded(tmp_path / "modules" / FILE) == OURS
     assert not (tmp_path / "modules" / "homie_stranger.db").exists()
 
@@ -192,9 +192,9 @@ def test_a_pack_that_others_require_is_not_rolled_back_from_under_them(homie, in
     installed.pack("zebra", {"001_z.py": creates(1, "z")})
     homie("apply", "--data-dir", tmp_path)
     before = fingerprint(tmp_path)
-    said = homie("rollback", "zebra", "--data-dir", tmp_path, "--yes")
-    assert (said.code, said.out) == (1, "")
-    assert "alpha:001_a is applied and requires zebra:1" in said.err
+    result = homie("rollback", "zebra", "--data-dir", tmp_path, "--yes")
+    assert (result.code, result.out) == (1, "")
+    assert "alpha:001_a is applied and requires zebra:1" in result.err
     assert fingerprint(tmp_path) == before
 
 
@@ -217,10 +217,10 @@ def homie_step_finished(run, step):
 def test_a_failing_observer_is_reported_and_does_not_stop_the_run(homie, installed, tmp_path: Path):
     code = "from homie_migrations_core import hookimpl\n@hookimpl\ndef homie_step_started(run, step): raise ValueError('deaf')\n"
     installed.distribution("listener-dist", {"listener_plugin": code}, {"listener": "listener_plugin"})
-    said = homie("apply", "--data-dir", tmp_path)
-    assert said.code == 0
+    result = homie("apply", "--data-dir", tmp_path)
+    assert result.code == 0
     assert recorded(tmp_path / "modules" / FILE) == OURS
-    assert said.err == "Error: An observer failed in homie_step_started; the run continues. (ValueError: deaf)\n"
+    assert result.err == "Error: An observer failed in homie_step_started; the run continues. (ValueError: deaf)\n"
 
 
 # --- which exit code wins --------------------------------------------------------------------------------

@@ -18,9 +18,9 @@ FILE = "homie_file_organizer.db"
 
 def test_apply_makes_the_data_folder_and_modules(homie, tmp_path: Path):
     data = tmp_path / "not" / "there" / "yet"
-    said = homie("apply", "--data-dir", data)
-    assert said.code == 0
-    assert said.out.splitlines()[0] == f"{data / 'modules' / FILE} (from --data-dir): a new database"
+    result = homie("apply", "--data-dir", data)
+    assert result.code == 0
+    assert result.out.splitlines()[0] == f"{data / 'modules' / FILE} (from --data-dir): a new database"
     assert sorted(fingerprint(data)) == [f"modules/{FILE}"]
 
 
@@ -69,8 +69,8 @@ def test_relative_paths_are_shown_whole(homie, tmp_path: Path, monkeypatch):
 
 
 def test_the_parent_of_a_database_is_never_made(homie, tmp_path: Path):
-    said = homie("apply", "--database", tmp_path / "nowhere" / FILE)
-    assert said.code == 2
+    result = homie("apply", "--database", tmp_path / "nowhere" / FILE)
+    assert result.code == 2
     assert list(tmp_path.iterdir()) == []
 
 
@@ -91,8 +91,8 @@ def test_a_failing_first_migration_leaves_no_database(homie, tmp_path: Path):
 def test_every_database_of_installed_packs_is_migrated(homie, installed, tmp_path: Path):
     installed.pack("tasks", ONE)
     installed.pack("notes", {"001_notes.py": creates(1, "notes")}, database="homie_tasks.db")
-    said = homie("apply", "--data-dir", tmp_path)
-    assert said.code == 0
+    result = homie("apply", "--data-dir", tmp_path)
+    assert result.code == 0
     assert recorded(tmp_path / "modules" / FILE) == ["file_organizer:001_destination_memory"]
     assert recorded(tmp_path / "modules" / "homie_tasks.db") == ["notes:001_notes", "tasks:001_one"]
 
@@ -110,9 +110,9 @@ def test_pack_narrows_to_that_pack_and_its_database(homie, installed, tmp_path: 
 @pytest.mark.parametrize("command", ["apply", "plan"])
 def test_a_target_is_only_about_the_database_of_its_pack(homie, installed, tmp_path: Path, command: str):
     installed.pack("tasks", {**ONE, "002_two.py": creates(2, "two")})
-    said = homie(command, "--to", "tasks:1", "--data-dir", tmp_path, "--json")
-    assert said.code == 0
-    assert [Path(each["path"]).name for each in said.json["databases"]] == ["homie_tasks.db"]
+    result = homie(command, "--to", "tasks:1", "--data-dir", tmp_path, "--json")
+    assert result.code == 0
+    assert [Path(each["path"]).name for each in result.json["databases"]] == ["homie_tasks.db"]
     assert not (tmp_path / "modules" / FILE).exists()
     refused = homie(command, "--to", "nobody:1", "--data-dir", tmp_path)
     assert (refused.code, len(problems(refused.err))) == (2, 1)
@@ -121,8 +121,8 @@ def test_a_target_is_only_about_the_database_of_its_pack(homie, installed, tmp_p
 
 def test_a_repeated_database_is_done_once(homie, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    said = homie("apply", "--database", FILE, "--database", f"./{FILE}", "--database", tmp_path / FILE, "--json")
-    assert [each["path"] for each in said.json["databases"]] == [str(tmp_path / FILE)]
+    result = homie("apply", "--database", FILE, "--database", f"./{FILE}", "--database", tmp_path / FILE, "--json")
+    assert [each["path"] for each in result.json["databases"]] == [str(tmp_path / FILE)]
 
 
 # --- a database whose name no pack knows --------------------------------------------------------------------
@@ -139,9 +139,9 @@ def test_another_file_name_needs_a_choice_if_packs_of_several_databases_are_inst
     homie, installed, tmp_path: Path, command: str
 ):
     installed.pack("tasks", ONE)
-    said = homie(command, "--database", tmp_path / "copy.db")
-    assert (said.code, said.out, len(problems(said.err))) == (2, "", 1)
-    assert "`--pack file_organizer` or `--pack tasks`" in said.err
+    result = homie(command, "--database", tmp_path / "copy.db")
+    assert (result.code, result.out, len(problems(result.err))) == (2, "", 1)
+    assert "`--pack file_organizer` or `--pack tasks`" in result.err
     assert not (tmp_path / "copy.db").exists()
 
 
@@ -153,13 +153,13 @@ def test_pack_chooses_for_another_file_name(homie, installed, tmp_path: Path):
 
 @pytest.mark.parametrize("command", ["apply", "status", "plan"])
 def test_a_database_of_another_program_always_needs_pack(homie, tmp_path: Path, command: str):
-    """A typo must not build tables in somebody else's file."""
+    """A typo must not create tables in the file of another program."""
     run_sql(tmp_path / "photos.db", "CREATE TABLE photos (x)")
     before = fingerprint(tmp_path)
-    said = homie(command, "--database", tmp_path / "photos.db")
-    assert (said.code, said.out) == (2, "")
-    assert "it holds tables but no record of a migration" in said.err
-    assert "--pack file_organizer" in said.err
+    result = homie(command, "--database", tmp_path / "photos.db")
+    assert (result.code, result.out) == (2, "")
+    assert "it holds tables but no record of a migration" in result.err
+    assert "--pack file_organizer" in result.err
     assert fingerprint(tmp_path) == before
 
 
@@ -211,9 +211,9 @@ def test_a_folder_name_that_can_be_no_pack_name_needs_pack(homie, tmp_path: Path
     place = tmp_path / folder
     place.mkdir(parents=True)
     (place / "001_one.py").write_text(ONE["001_one.py"])
-    said = homie("apply", "--dir", place, "--database", tmp_path / "x.db")
-    assert (said.code, said.out) == (2, "")
-    assert "--pack" in said.err
+    result = homie("apply", "--dir", place, "--database", tmp_path / "x.db")
+    assert (result.code, result.out) == (2, "")
+    assert "--pack" in result.err
     assert not (tmp_path / "x.db").exists()
 
 
@@ -221,8 +221,8 @@ def test_a_folder_is_the_only_pack_and_nothing_installed_counts(homie, tmp_path:
     monkeypatch.chdir(tmp_path)
     Path("tasks").mkdir()
     Path("tasks", "001_one.py").write_text(ONE["001_one.py"])
-    said = homie("apply", "--dir", "tasks", "--database", FILE)
-    assert said.code == 0
+    result = homie("apply", "--dir", "tasks", "--database", FILE)
+    assert result.code == 0
     assert recorded(tmp_path / FILE) == ["tasks:001_one"]
 
 
@@ -244,10 +244,10 @@ ELSEWHERE = """
 
 def test_a_plugin_chooses_the_path_of_a_database(homie, installed, tmp_path: Path):
     installed.pack("tasks", ONE, more=ELSEWHERE.format(name="database"))
-    said = homie("apply", "--data-dir", tmp_path)
+    result = homie("apply", "--data-dir", tmp_path)
     there = tmp_path / "elsewhere" / "homie_tasks.db"
-    assert said.code == 0
-    assert f"{there} (from a plugin's homie_database_path): a new database" in said.out.splitlines()
+    assert result.code == 0
+    assert f"{there} (from a plugin's homie_database_path): a new database" in result.out.splitlines()
     assert recorded(there) == ["tasks:001_one"]
     assert recorded(tmp_path / "modules" / FILE) == ["file_organizer:001_destination_memory"]
     assert homie("status", "--data-dir", tmp_path, "--check").code == 0
@@ -269,10 +269,10 @@ def test_a_plugin_that_fails_to_say_is_named_and_no_other_place_is_guessed(homie
     installed.pack(
         "tasks", ONE, more="@hookimpl\ndef homie_database_path(database, data_dir):\n    raise RuntimeError('no idea')\n"
     )
-    said = homie(command, "--data-dir", tmp_path)
-    assert said.code == 1
-    assert "no idea" in said.err
-    assert len(problems(said.err)) == 1
+    result = homie(command, "--data-dir", tmp_path)
+    assert result.code == 1
+    assert "no idea" in result.err
+    assert len(problems(result.err)) == 1
     assert list(tmp_path.iterdir()) == []
     assert homie("packs").code == 0
 
@@ -282,8 +282,8 @@ def test_a_folder_that_is_not_writable_is_reported(homie, tmp_path: Path):
         pytest.skip("the superuser may write everywhere")
     tmp_path.chmod(0o500)
     try:
-        said = homie("apply", "--data-dir", tmp_path)
+        result = homie("apply", "--data-dir", tmp_path)
     finally:
         tmp_path.chmod(0o700)
-    assert (said.code, len(problems(said.err))) == (2, 1)
+    assert (result.code, len(problems(result.err))) == (2, 1)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Who is at the other end: a terminal, a pipe, a pipe that broke, nobody."""
+"""Where output goes: to a terminal, a pipe, a broken pipe, or a closed stream."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ESCAPE = "\x1b"
 
 
 def wait_for_migration(folder: Path) -> None:
-    """Wait until the migration runs that goes on until there is a file `enough`."""
+    """Wait until the migration runs; it continues until there is a file `enough`."""
     deadline = time.monotonic() + 30
     while not (folder / "enough.begun").exists():
         assert time.monotonic() < deadline
@@ -43,12 +43,12 @@ def options(homie, tmp_path: Path) -> tuple[object, ...]:
 def test_a_pipe_gets_plain_lines(homie_process, options):
     for command in ("status", "plan", "history", "packs", "apply"):
         given = () if command == "packs" else (*options, "--no-backup") if command == "apply" else options
-        said = homie_process(command, *given, env={**os.environ, "TERM": "xterm-256color"})
-        assert said.code == 0
-        assert said.out
-        assert (said.out + said.err).isascii()
-        assert ESCAPE not in said.out + said.err
-        assert said.out == "".join(f"{line.rstrip()}\n" for line in said.out.splitlines())
+        result = homie_process(command, *given, env={**os.environ, "TERM": "xterm-256color"})
+        assert result.code == 0
+        assert result.out
+        assert (result.out + result.err).isascii()
+        assert ESCAPE not in result.out + result.err
+        assert result.out == "".join(f"{line.rstrip()}\n" for line in result.out.splitlines())
 
 
 def test_a_terminal_gets_a_table_with_heads_and_colours(on_a_terminal, options):
@@ -88,7 +88,7 @@ def test_json_on_a_terminal_is_json_without_colours(on_a_terminal, options):
 
 
 def until_matches(terminal, words: str) -> None:
-    """Wait until a line of that kind stands on it, whatever its colours."""
+    """Wait until it shows a line of that kind, in any colours."""
     terminal._read(lambda: re.search(words, without_colours(terminal.seen)), 30.0)
     assert re.search(words, without_colours(terminal.seen)), terminal.seen
 
@@ -226,7 +226,7 @@ def test_nothing_of_that_reaches_a_pipe(started, options, impatient, tmp_path: P
     process = started("apply", *options, "--no-backup", *how, env={**os.environ, **impatient})
     wait_for_migration(tmp_path)
     with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(timeout=0.5)  # longer than the time after which a terminal would be told
+        process.wait(timeout=0.5)  # longer than the time after which a terminal would show it
     (tmp_path / "enough").touch()
     out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
@@ -248,8 +248,10 @@ def test_nor_a_terminal_that_asked_for_quiet_or_json(on_a_terminal, options, imp
     assert how == "--json" or terminal.seen == ""
 
 
-@pytest.mark.parametrize(("how", "told"), [((), True), (("-q",), False), (("--json",), False)], ids=["as it is", "quiet", "JSON"])
-def test_the_wait_names_the_process_in_a_pipe_but_not_with_quiet_or_json(started, options, tmp_path: Path, how, told: bool):
+@pytest.mark.parametrize(
+    ("how", "is_shown"), [((), True), (("-q",), False), (("--json",), False)], ids=["as it is", "quiet", "JSON"]
+)
+def test_the_wait_names_the_process_in_a_pipe_but_not_with_quiet_or_json(started, options, tmp_path: Path, how, is_shown: bool):
     other = sqlite3.connect(tmp_path / "homie_tasks.db", isolation_level=None)
     try:
         other.execute("BEGIN IMMEDIATE")
@@ -260,7 +262,7 @@ def test_the_wait_names_the_process_in_a_pipe_but_not_with_quiet_or_json(started
     assert process.returncode == 1
     who = f"process {os.getpid()} (" if Path("/proc/locks").exists() else "another process"
     waiting = [line for line in err.splitlines() if line.startswith(f"  waiting for {who}")]
-    assert len(waiting) == told
+    assert len(waiting) == is_shown
     (error,) = problems("\n".join(line for line in err.splitlines() if line not in waiting))
     assert error.startswith("Error: Gave up waiting for the write lock on ")
     assert who.replace("another process", "another connection") in error

@@ -1,4 +1,4 @@
-"""Exceptions that nobody expected, from a bug or from a pack: one plain message, an exit code, no traceback without -v."""
+"""Unexpected exceptions, from a bug or from a pack: one plain message, an exit code, no traceback without -v."""
 
 from __future__ import annotations
 
@@ -44,27 +44,27 @@ def raising(problem: BaseException):
 @pytest.mark.parametrize("command", ["status", "apply"])
 def test_it_is_one_message_one_document_and_exit_code_1(homie, options, monkeypatch, command: str, problem, found: str):
     monkeypatch.setattr(DatabaseReader if command == "status" else MigrationRunner, command, raising(problem))
-    said = homie(command, *options, "--json", bug=True)
-    assert said.code == 1
+    result = homie(command, *options, "--json", bug=True)
+    assert result.code == 1
     text = f"This should not have happened: {found}. Please report it, with the traceback that -v shows."
-    assert problems(said.err) == [f"Error: {text}"]
-    assert said.json["error"] == said.json["databases"][0]["error"] == {"code": "unexpected", "message": text}
+    assert problems(result.err) == [f"Error: {text}"]
+    assert result.json["error"] == result.json["databases"][0]["error"] == {"code": "unexpected", "message": text}
 
 
 @pytest.mark.parametrize(("problem", "found"), PROBLEMS.values(), ids=PROBLEMS)
 def test_with_verbose_it_comes_with_its_traceback(homie, options, monkeypatch, problem, found: str):
     monkeypatch.setattr(DatabaseReader, "status", raising(problem))
-    said = homie("status", *options, "-v", bug=True)
-    assert said.code == 1
-    assert said.err.startswith("Traceback (most recent call last):\n")
-    assert f"Error: This should not have happened: {found}." in said.err
+    result = homie("status", *options, "-v", bug=True)
+    assert result.code == 1
+    assert result.err.startswith("Traceback (most recent call last):\n")
+    assert f"Error: This should not have happened: {found}." in result.err
 
 
 @pytest.mark.parametrize("problem", [ZeroDivisionError("a bug"), Skipped("not today")], ids=["exception", "base exception"])
 def test_the_document_has_the_state_of_the_database_after_it(homie, options, monkeypatch, problem):
     monkeypatch.setattr(MigrationRunner, "apply", raising(problem))
-    said = homie("apply", *options, "--json", bug=True)
-    (database,) = said.json["databases"]
+    result = homie("apply", *options, "--json", bug=True)
+    (database,) = result.json["databases"]
     assert [each["state"] for each in database["packs"]] == ["pending"]
 
 
@@ -77,9 +77,9 @@ def test_it_does_not_stop_the_work_on_another_database(homie, options, tmp_path:
         return apply(self, *arguments, **more)
 
     monkeypatch.setattr(MigrationRunner, "apply", fails_once)
-    said = homie("apply", *options, "--database", tmp_path / "b.db", bug=True)
-    assert said.code == 1
-    assert "Skipped: not this one" in said.err
+    result = homie("apply", *options, "--database", tmp_path / "b.db", bug=True)
+    assert result.code == 1
+    assert "Skipped: not this one" in result.err
     assert recorded(tmp_path / "b.db") == ["tasks:001_one"]
 
 
@@ -89,16 +89,16 @@ def test_outside_a_command_it_is_a_message_too(monkeypatch, capsys, problem, fou
     monkeypatch.setattr(entry, "_run", raising(problem))
     with pytest.raises(SystemExit) as ended:
         entry.main(["migrations", "status", *(["--json"] if as_json else [])])
-    said = capsys.readouterr()
+    result = capsys.readouterr()
     assert ended.value.code == 1
-    assert problems(said.err)[0].startswith(f"Error: This should not have happened: {found}.")
+    assert problems(result.err)[0].startswith(f"Error: This should not have happened: {found}.")
     if as_json:
-        assert read_document(["status"], said.out)["error"]["code"] == "unexpected"
+        assert read_document(["status"], result.out)["error"]["code"] == "unexpected"
     else:
-        assert said.out == ""
+        assert result.out == ""
 
 
 def test_ctrl_c_is_ctrl_c(homie, options, monkeypatch):
     monkeypatch.setattr(DatabaseReader, "status", raising(KeyboardInterrupt()))
-    said = homie("status", *options)
-    assert (said.code, said.err) == (130, "Stopped.\n")
+    result = homie("status", *options)
+    assert (result.code, result.err) == (130, "Stopped.\n")

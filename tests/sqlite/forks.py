@@ -74,7 +74,7 @@ def command_line(*arguments: object) -> tuple[int, str, str]:
 
 @functools.cache
 def load_every_module() -> None:
-    """Load what `status`, `plan` and `apply` need, which somebody else may have no right to read."""
+    """Load what `status`, `plan` and `apply` need, which another user may have no right to read."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "tasks")
         folder.mkdir()

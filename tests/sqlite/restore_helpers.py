@@ -1,4 +1,4 @@
-"""A database to restore a snapshot into, and others who have it open."""
+"""A database to restore a snapshot into, and other connections that have it open."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ Other = InAnotherProcess | InThisProcess
 
 @pytest.fixture(params=[InAnotherProcess, InThisProcess])
 def other(request: pytest.FixtureRequest, path: Path) -> Iterator[Other]:
-    """Somebody who has it open."""
+    """Another connection that has it open."""
     somebody = request.param(path)
     yield somebody
     somebody.close()

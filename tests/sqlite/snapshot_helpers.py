@@ -1,4 +1,4 @@
-"""A database that a snapshot is taken of, and what lies in its folder of snapshots."""
+"""A database that a snapshot is taken of, and the content of its folder of snapshots."""
 
 from __future__ import annotations
 

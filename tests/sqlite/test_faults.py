@@ -1,7 +1,7 @@
 """
 Files that are broken, foreign, too new, locked away or on a full disk: what the command line says, and what it leaves.
 
-Whatever is refused is said in one sentence, with the exit code of its kind, and no byte of the folder is changed.
+Each refusal is one sentence with the exit code of its kind, and no byte of the folder is changed.
 """
 
 from __future__ import annotations
@@ -133,11 +133,11 @@ def test_an_unusable_file_is_refused_with_the_reason_and_unchanged(homie, place:
     make(place.database)
     before = fingerprint(place.folder)
 
-    said, with_json = homie(command, *place.options), homie(command, *place.options, "--json")
+    result, with_json = homie(command, *place.options), homie(command, *place.options, "--json")
 
-    assert said.code == with_json.code == 2
-    assert f"Nothing was changed in {place.database}: {words}" in one_line(said.err)
-    assert len(problems(said.err)) == 1
+    assert result.code == with_json.code == 2
+    assert f"Nothing was changed in {place.database}: {words}" in one_line(result.err)
+    assert len(problems(result.err)) == 1
     assert words in with_json.out
     assert fingerprint(place.folder) == before
 
@@ -150,40 +150,40 @@ def test_an_unusable_file_is_refused_with_the_reason_and_unchanged(homie, place:
 )
 def test_a_name_that_no_file_can_have_is_refused(homie, place: Place, command: str, name: str, words: str):
     before = fingerprint(place.folder)
-    said = homie(command, "--dir", place.migrations, "--database", str(place.folder / name))
-    assert said.code == 2
-    assert words in said.err
-    assert len(problems(said.err)) == 1
+    result = homie(command, "--dir", place.migrations, "--database", str(place.folder / name))
+    assert result.code == 2
+    assert words in result.err
+    assert len(problems(result.err)) == 1
     assert fingerprint(place.folder) == before
 
 
 def test_a_file_that_only_a_newer_sqlite_may_write_can_be_read(homie, place: Place):
     patch(place.database, 18, b"\3\1")
     before = fingerprint(place.folder)
-    said = homie("status", *place.options)
-    assert said.code == 0
-    assert "version 1 of 2" in said.out
+    result = homie("status", *place.options)
+    assert result.code == 0
+    assert "version 1 of 2" in result.out
     assert fingerprint(place.folder) == before
 
 
 def test_a_file_that_only_a_newer_sqlite_may_write_is_not_changed(homie, place: Place):
     patch(place.database, 18, b"\3\1")
     before = fingerprint(place.folder)
-    said = homie("apply", *place.options)
-    assert said.code == 2
-    assert f"Nothing was changed in {place.database}: its format or schema needs a newer SQLite" in one_line(said.err)
-    assert len(problems(said.err)) == 1
+    result = homie("apply", *place.options)
+    assert result.code == 2
+    assert f"Nothing was changed in {place.database}: its format or schema needs a newer SQLite" in one_line(result.err)
+    assert len(problems(result.err)) == 1
     assert fingerprint(place.folder) == before
 
 
 def test_a_file_that_only_a_newer_sqlite_may_write_is_reported_as_such(homie, place: Place):
     patch(place.database, 18, b"\3\1")
-    said = homie("apply", *place.options)
-    assert "newer SQLite" in said.err
-    assert "permissions" not in said.err
+    result = homie("apply", *place.options)
+    assert "newer SQLite" in result.err
+    assert "permissions" not in result.err
 
 
-# the rows of a tracking table that is none of ours → what is said of it
+# the rows of another tool's tracking table → what the message says about it
 FOREIGN = {
     "a view": ("CREATE VIEW schema_migrations AS SELECT 1 AS version, 2 AS applied_at, 'a' AS migration_name;", "it is a view"),
     "a virtual table": ("CREATE VIRTUAL TABLE schema_migrations USING fts5(version);", "it is a virtual table"),
@@ -201,12 +201,12 @@ def test_a_tracking_table_of_another_shape_is_refused_and_left(homie, place: Pla
     place.database.unlink()
     run_sql(place.database, sql)
     before = fingerprint(place.folder)
-    said = homie(command, *place.options)
-    assert said.code == 1
+    result = homie(command, *place.options)
+    assert result.code == 1
     assert f"Nothing was changed in {place.database}: its table `schema_migrations` belongs to another tool ({words}" in one_line(
-        said.err
+        result.err
     )
-    assert len(problems(said.err)) == 1
+    assert len(problems(result.err)) == 1
     assert fingerprint(place.folder) == before
 
 
@@ -286,10 +286,10 @@ def test_a_damaged_page_stops_the_migration_that_reads_it_and_nothing_of_it_is_l
     data_page_damaged(place.database)
     (place.migrations / "003_reads.sql").write_text("CREATE TABLE copied AS SELECT length(a) AS n FROM large;")
     before = fingerprint(place.folder)
-    said = homie("apply", *place.options, "--to", "tasks:3")
-    assert said.code == 1
-    assert "Applying tasks:003_reads failed" in said.err
-    assert "database disk image is malformed" in said.err
+    result = homie("apply", *place.options, "--to", "tasks:3")
+    assert result.code == 1
+    assert "Applying tasks:003_reads failed" in result.err
+    assert "database disk image is malformed" in result.err
     assert recorded(place.database) == ["tasks:001_one", "tasks:002_two"]
     assert tables(place.database) == {"one", "two", "large"}
     assert set(before) < set(fingerprint(place.folder))  # the snapshot of what there was
@@ -307,7 +307,7 @@ def shared() -> Iterator[Place]:
 
 
 def as_somebody(place: Place, *lines: tuple[object, ...]) -> list[tuple[int, str, str]]:
-    """How each `homie migrations …` ends for somebody who owns nothing here, and what it says."""
+    """Return how each `homie migrations …` ends for a user who owns nothing here, and what it prints."""
     load_every_module()
     ended = in_a_child(becoming_somebody(lambda: [command_line(*line) for line in lines]))
     assert not any("Traceback" in err for _, _, err in ended)

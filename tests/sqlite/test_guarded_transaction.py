@@ -170,7 +170,7 @@ except sqlite3.Error:
     assert query(tried.path, "SELECT 1 FROM sqlite_schema WHERE name = 'left_behind'") == []
     assert error is not None
     assert "SQLite ended the transaction by itself" in error.found
-    assert (tried.place if x == "conn" else tried.file.name) in error.found  # a bare one tells nobody of its error
+    assert (tried.place if x == "conn" else tried.file.name) in error.found  # a bare connection does not pass on its error
 
 
 @pytest.mark.parametrize("cause", SETUP)
@@ -184,7 +184,7 @@ def test_an_error_that_ended_the_transaction_is_named_when_it_is_not_swallowed(t
 
 
 def test_rows_that_follow_after_sqlite_ended_the_transaction_are_not_written(tried: GuardedRun) -> None:
-    """The statement of an executemany() is compiled already, so SQLite asks nobody about it again."""
+    """The statement of an executemany() is compiled already, so SQLite does not call the authorizer again."""
     bare = "sqlite3.Cursor(conn)"
     for outer, inner, then in [
         ("conn", "conn", ""),

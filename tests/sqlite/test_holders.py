@@ -1,4 +1,4 @@
-"""Who keeps a database locked, as far as the system tells."""
+"""Which processes keep a database locked, as far as the system shows it."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_writer_is_named_with_its_process_and_its_command(path: Path, held) ->
 
 
 def test_the_command_is_one_line_however_it_was_called(path: Path, held) -> None:
-    """It stands in the middle of a sentence, and an error is a few lines."""
+    """It is part of a sentence, and an error has only a few lines."""
     held(*WRITES)
     (found,) = who_holds(str(path))
     assert "\n" not in found
@@ -121,7 +121,7 @@ def test_a_reader_is_named_among_the_readers_while_its_select_is_open(path: Path
 
 
 def test_an_idle_connection_is_not_a_reader(path: Path, held) -> None:
-    """In WAL mode each connection holds a lock on the file for as long as it is open; it stands in nobody's way."""
+    """In WAL mode each connection holds a lock on the file for as long as it is open; it blocks no other connection."""
     idle = held(*IDLES)
     idle.let_go()
     assert who_holds(str(path), reading=True) == []

@@ -231,7 +231,7 @@ def test_a_reference_to_nowhere_that_was_there_before_does_not_stop_a_migration(
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("adds", [False, True])
 def test_the_state_before_is_known_though_the_step_outgrew_sqlites_cache(tmp_path: Path, mode: str, adds: bool) -> None:
-    """In a rollback journal nobody can read the old state by then: the step is undone, the state looked at, the step run again."""
+    """With a rollback journal the old state can no longer be read: the step is undone, the state is read, the step runs again."""
     family = FamilyDatabase(tmp_path, mode)
     run_sql(family.path, ORPHANS + "CREATE TABLE runs (n);")
     large = "PRAGMA cache_size = 10; CREATE TABLE large AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) SELECT zeroblob(4000) AS b FROM n;"

@@ -66,7 +66,7 @@ def look(path: Path, pack: MigrationPack, **how) -> tuple[str, list[str], int]:
     return runner.status().state, [step.ref for step in runner.plan().steps], len(runner.history())
 
 
-# --- files that nobody uses -----------------------------------------------------------------------------------------
+# --- files that are not in use -----------------------------------------------------------------------------------------
 
 
 def test_a_missing_file_is_new_and_stays_missing(tmp_path, pack):
@@ -170,7 +170,7 @@ def test_a_link_is_followed(half, pack, tmp_path_factory):
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(half):
-    """A WAL at rest is read without any lock, so somebody may begin to write to it meanwhile."""
+    """A WAL at rest is read without any lock, so another connection may begin to write to it meanwhile."""
     wal(half)
     seen = []
 

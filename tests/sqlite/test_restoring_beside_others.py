@@ -195,12 +195,12 @@ connection.execute("PRAGMA synchronous=OFF")
 for number in range(1000, 10**9):
     connection.execute("INSERT INTO t VALUES (?)", (number,))
     print(number, flush=True)
-    time.sleep(0.01)  # or nobody else ever finds the file unlocked
+    time.sleep(0.01)  # otherwise no other connection finds the file unlocked
 """
 
 
 def test_no_row_whose_commit_succeeded_is_lost(path: Path, pack: MigrationPack) -> None:
-    """It is in the snapshot of the state before, or in the database; nobody writes in between."""
+    """It is in the snapshot of the state before, or in the database; no connection writes in between."""
     runner = MigrationRunner(path, [pack], lock_timeout=20)
     snapshot = runner.backup()
     hammer = subprocess.Popen([sys.executable, "-c", HAMMER, str(path)], stdout=subprocess.PIPE, text=True)
@@ -300,7 +300,7 @@ sys.stdin.readline()
 
 
 def test_a_replicator_of_the_wal_sees_an_ordinary_transaction(tmp_path: Path, pack: MigrationPack) -> None:
-    """The log goes on, and with it a copy of the file that is older than the restore becomes what was put back."""
+    """The log continues: applied to a copy of the file from before the restore, it gives the restored state."""
     path = database(tmp_path / "data" / "homie_p.db", "wal")
     before = content(path)
     snapshot = MigrationRunner(path, [pack]).backup()
@@ -309,7 +309,7 @@ def test_a_replicator_of_the_wal_sees_an_ordinary_transaction(tmp_path: Path, pa
     try:
         application.execute("PRAGMA wal_autocheckpoint=0")
         application.execute("INSERT INTO t VALUES (4)")
-        shutil.copyfile(path, replica)  # this process drops its locks so; nobody else is at work yet
+        shutil.copyfile(path, replica)  # this drops the locks of this process; no other one is at work yet
         replicator = subprocess.Popen(
             [sys.executable, "-c", REPLICATES, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
@@ -322,11 +322,11 @@ def test_a_replicator_of_the_wal_sees_an_ordinary_transaction(tmp_path: Path, pa
                 MigrationRunner(path, [pack]).restore(snapshot)
                 assert application.execute("SELECT a FROM t").fetchall() == [(1,), (2,), (3,)]
             print("enough", file=replicator.stdin)
-            said = replicator.stdout.readline()
+            result = replicator.stdout.readline()
             shutil.copyfile(f"{path}-wal", f"{replica}-wal")
         finally:
             replicator.communicate("over\n", timeout=5)
-        assert said == "rounds\n"
+        assert result == "rounds\n"
     finally:
         application.close()
     assert content(replica) == before

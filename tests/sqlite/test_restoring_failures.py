@@ -1,4 +1,4 @@
-"""What is said, and what is left, when a snapshot is not restored."""
+"""A restore that fails: what is reported, and what is left."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_tables_of_another_tool_can_be_kept_and_restored(path: Path, pack: Migra
     assert content(path) == before
 
 
-# --- what is said after an error ------------------------------------------------------------------------
+# --- what an error reports ------------------------------------------------------------------------------
 
 
 def failing_at(monkeypatch: pytest.MonkeyPatch, share: float) -> None:

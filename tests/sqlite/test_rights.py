@@ -1,4 +1,4 @@
-"""What a user with fewer rights can do, and what is said where a right is missing."""
+"""What a user with fewer rights can do, and what is reported where a right is missing."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def shared() -> Iterator[Path]:
 
 
 def as_somebody(database: Path, *calls: Callable[[MigrationRunner], object], **how: bool) -> list[object]:
-    """What `calls` return, or are refused with, made by somebody who owns nothing here."""
+    """Return the results or errors of `calls`, made by a user who owns nothing here."""
     load_every_module()
     pack = MigrationPack("p", database.parent.parent / "pack")
 
-    def told(call: Callable[[MigrationRunner], object]) -> object:
+    def outcome(call: Callable[[MigrationRunner], object]) -> object:
         try:
             return call(MigrationRunner(database, [pack], **how))
         except HomieMigrationsError as error:
             return f"{error.code} {error.found}"
 
-    return in_a_child(becoming_somebody(lambda: [told(call) for call in calls]))
+    return in_a_child(becoming_somebody(lambda: [outcome(call) for call in calls]))
 
 
 def look(runner: MigrationRunner) -> tuple[str, list[str], int]:
@@ -93,8 +93,8 @@ def test_a_change_of_a_read_only_file_is_refused(shared, prepare, mode):
     prepare(shared)
     shared.parent.chmod(mode)
     before = fingerprint(shared.parent)
-    (told,) = as_somebody(shared, apply)
-    assert told.startswith("database_not_writable it can't be written")
+    (outcome,) = as_somebody(shared, apply)
+    assert outcome.startswith("database_not_writable it can't be written")
     assert fingerprint(shared.parent) == before
 
 
@@ -104,9 +104,9 @@ def test_a_change_in_a_read_only_folder_names_the_folder(shared, prepare):
     prepare(shared)
     shared.chmod(0o666)
     before = fingerprint(shared.parent)
-    (told,) = as_somebody(shared, apply, backup=False)
-    assert told.startswith(("database_not_writable", "database_not_reachable"))
-    assert str(shared.parent) in told
+    (outcome,) = as_somebody(shared, apply, backup=False)
+    assert outcome.startswith(("database_not_writable", "database_not_reachable"))
+    assert str(shared.parent) in outcome
     assert fingerprint(shared.parent) == before
 
 
@@ -119,6 +119,6 @@ def test_an_unreadable_database_is_reported_with_the_reason(shared):
 @as_root
 def test_a_new_database_in_a_read_only_folder_names_the_folder(shared):
     shared.unlink()
-    told = as_somebody(shared, state, apply)
-    assert told == ["new", f"database_not_reachable this user may not create files in {shared.parent}, which SQLite needs"]
+    outcome = as_somebody(shared, state, apply)
+    assert outcome == ["new", f"database_not_reachable this user may not create files in {shared.parent}, which SQLite needs"]
     assert list(shared.parent.iterdir()) == []

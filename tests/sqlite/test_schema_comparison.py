@@ -1,4 +1,4 @@
-"""Which schemas are equal, and how two that are not are told apart."""
+"""Comparing schemas: which are equal, and how the differences of two others are described."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the file name of a snapshot, and that nothing else of a database gets into it."""
+"""The file name of a snapshot: what it contains, and that nothing else of a database gets into it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def records(**versions: int) -> list[Record]:
 
 
 @pytest.mark.parametrize(
-    ("found", "told"),
+    ("found", "part"),
     [
         ([], "untracked"),
         (records(a=1), "a-1"),
@@ -65,8 +65,8 @@ def records(**versions: int) -> list[Record]:
         (records(**{"x" * 100: 1}), "1-packs"),
     ],
 )
-def test_a_name_says_what_was_applied(found: list[Record], told: str) -> None:
-    assert snapshot_name("homie_p.db", found, NOON, AUTOMATIC) == f"homie_p.20261127T120000.000005Z.{told}.auto.db"
+def test_a_name_says_what_was_applied(found: list[Record], part: str) -> None:
+    assert snapshot_name("homie_p.db", found, NOON, AUTOMATIC) == f"homie_p.20261127T120000.000005Z.{part}.auto.db"
 
 
 def test_the_time_in_a_name_is_utc() -> None:

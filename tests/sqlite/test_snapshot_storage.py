@@ -1,4 +1,4 @@
-"""Where snapshots go, how many stay, and what is said about the space that they take."""
+"""Where snapshots are kept, how many stay, and what is reported about the space that they take."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def test_it_is_the_state_at_the_beginning_of_the_transaction_though_others_write
         try:
             while not done.is_set():
                 connection.execute("INSERT INTO t VALUES (zeroblob(2000))")
-                done.wait(0.002)  # or nobody else ever finds the file unlocked
+                done.wait(0.002)  # otherwise no other connection finds the file unlocked
         finally:
             connection.close()
 
@@ -130,7 +130,7 @@ def test_it_is_the_state_at_the_beginning_of_the_transaction_though_others_write
 def test_a_step_that_was_begun_twice_gets_a_snapshot_of_its_second_beginning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A step that breaks a key and has outgrown SQLite's cache is undone, to look at the state before it, and begun again."""
+    """A step that breaks a key and has outgrown SQLite's cache is undone, to look at the state before it, and started again."""
     path = tmp_path / "homie_p.db"
     run_sql(path, "CREATE TABLE t (a); CREATE TABLE child (p REFERENCES missing); INSERT INTO child VALUES (1);")
     script = """

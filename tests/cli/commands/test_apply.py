@@ -8,11 +8,11 @@ from helpers import creates, fingerprint, problems, query, recorded, run_sql, ta
 
 
 def test_apply_says_which_file_where_that_came_from_and_that_it_is_new(homie, tasks: MigrationFolder):
-    said = homie("apply", *tasks.options)
+    result = homie("apply", *tasks.options)
 
-    assert said.code == 0
-    assert said.err == ""
-    assert said.out.splitlines() == [
+    assert result.code == 0
+    assert result.err == ""
+    assert result.out.splitlines() == [
         f"{tasks.database} (from --database): a new database",
         "  applied tasks:001_one",
         "  applied tasks:002_two",
@@ -24,10 +24,10 @@ def test_apply_says_that_a_database_is_there_already_and_that_there_is_nothing_t
     homie("apply", *tasks.options)
     before = fingerprint(tasks.database.parent)
 
-    said = homie("apply", *tasks.options)
+    result = homie("apply", *tasks.options)
 
-    assert (said.code, said.err) == (0, "")
-    assert said.out.splitlines() == [f"{tasks.database} (from --database): an existing database", "  nothing to apply"]
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines() == [f"{tasks.database} (from --database): an existing database", "  nothing to apply"]
     assert fingerprint(tasks.database.parent) == before
 
 
@@ -42,21 +42,21 @@ def test_apply_of_something_new_to_a_database_with_data_says_where_the_snapshot_
     homie("apply", *tasks.options, "--to", "tasks:1")
     run_sql(tasks.database, "INSERT INTO one VALUES (1, 'kept')")
 
-    said = homie("apply", *tasks.options)
+    result = homie("apply", *tasks.options)
     found = homie("apply", *tasks.options, "--json").json
 
     snapshots = list((tasks.database.parent / "backups").iterdir())
-    assert said.code == 0
+    assert result.code == 0
     assert len(snapshots) == 1
-    assert f"  snapshot of the state before: {snapshots[0]}" in said.out.splitlines()
+    assert f"  snapshot of the state before: {snapshots[0]}" in result.out.splitlines()
     assert query(snapshots[0], "SELECT text FROM one") == [("kept",)]
     assert found["databases"][0]["snapshot"] is None
 
 
 def test_apply_without_a_backup_takes_none(homie, tasks: MigrationFolder):
     homie("apply", *tasks.options, "--to", "tasks:1")
-    said = homie("apply", *tasks.options, "--no-backup")
-    assert (said.code, "snapshot" in said.out) == (0, False)
+    result = homie("apply", *tasks.options, "--no-backup")
+    assert (result.code, "snapshot" in result.out) == (0, False)
     assert not (tasks.database.parent / "backups").exists()
 
 
@@ -65,9 +65,9 @@ def test_apply_to_a_target_stops_there_and_never_goes_back(homie, tasks: Migrati
     assert homie("apply", *tasks.options, "--to", "tasks:002_two").code == 0
     assert recorded(tasks.database) == ["tasks:001_one", "tasks:002_two"]
 
-    said = homie("apply", *tasks.options, "--to", "tasks:1")
+    result = homie("apply", *tasks.options, "--to", "tasks:1")
 
-    assert (said.code, "nothing to apply" in said.out) == (0, True)
+    assert (result.code, "nothing to apply" in result.out) == (0, True)
     assert recorded(tasks.database) == ["tasks:001_one", "tasks:002_two"]
 
 
@@ -77,15 +77,15 @@ def test_a_failing_migration_is_reported_with_its_line_and_earlier_ones_stay(hom
     )
     homie("apply", *tasks.options, "--to", "tasks:1", "--no-backup")
 
-    said = homie("apply", *tasks.options, "--no-backup")
+    result = homie("apply", *tasks.options, "--no-backup")
 
-    assert said.code == 1
-    assert "  applied tasks:002_two" in said.out.splitlines()
-    assert "tasks:003_three failed" in said.err
-    assert "003_three.py, line " in said.err
-    assert "TABEL" in said.err
-    assert len(problems(said.err)) == 1
-    assert "nothing to apply" not in said.out
+    assert result.code == 1
+    assert "  applied tasks:002_two" in result.out.splitlines()
+    assert "tasks:003_three failed" in result.err
+    assert "003_three.py, line " in result.err
+    assert "TABEL" in result.err
+    assert len(problems(result.err)) == 1
+    assert "nothing to apply" not in result.out
     assert recorded(tasks.database) == ["tasks:001_one", "tasks:002_two"]
 
 
@@ -95,10 +95,10 @@ def test_all_or_nothing_leaves_nothing_of_a_run_that_fails(homie, tasks: Migrati
     )
     homie("apply", *tasks.options, "--to", "tasks:1", "--no-backup")
 
-    said = homie("apply", *tasks.options, "--no-backup", "--all-or-nothing")
+    result = homie("apply", *tasks.options, "--no-backup", "--all-or-nothing")
 
-    assert said.code == 1
-    assert "applied tasks" not in said.out
+    assert result.code == 1
+    assert "applied tasks" not in result.out
     assert recorded(tasks.database) == ["tasks:001_one"]
 
 
@@ -107,10 +107,10 @@ def test_a_failure_does_not_say_that_something_stays_where_nothing_does(homie, t
     tasks.add({"003_three.py": "def get_migration_version(): return 3\ndef apply_migration(conn): raise ValueError('no')\n"})
     if options:
         homie("apply", *tasks.options, "--to", "tasks:1", "--no-backup")
-    said = homie("apply", *tasks.options, *options, "--no-backup")
-    assert said.code == 1
+    result = homie("apply", *tasks.options, *options, "--no-backup")
+    assert result.code == 1
     assert "tasks:002_two" not in recorded(tasks.database)
-    assert "what was applied before it stays" not in said.err
+    assert "what was applied before it stays" not in result.err
 
 
 def test_late_migrations_need_the_option_that_allows_them(homie, tasks: MigrationFolder):

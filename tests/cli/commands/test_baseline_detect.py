@@ -42,10 +42,10 @@ def tasks(tmp_path: Path, homie) -> UntrackedDatabase:
 @pytest.mark.parametrize("version", range(1, 6))
 def test_each_version_is_found_reported_and_recorded(homie, tasks: UntrackedDatabase, version):
     tasks.at(version)
-    said = tasks.detect("--yes")
+    result = tasks.detect("--yes")
     names = [f"tasks:{Path(name).stem}" for name in FIVE]
-    assert (said.code, said.err) == (0, "")
-    lines = said.out.splitlines()
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
     assert lines[0] == f"{tasks.database} (from --database): an existing database"
     assert lines[1] == f"  {names[version - 1]}: what it makes, with all before it, is what is there"
     if version < 5:
@@ -67,8 +67,8 @@ def test_the_missing_parts_of_the_next_version_are_reported(tasks: UntrackedData
 
 def test_json_says_what_was_found_and_what_was_recorded(tasks: UntrackedDatabase):
     tasks.at(2)
-    said = tasks.detect("--yes", "--json")
-    (database,) = said.json["databases"]
+    result = tasks.detect("--yes", "--json")
+    (database,) = result.json["databases"]
     assert database["detected"] == {"pack": "tasks", "version": 2, "equal": ["tasks:002_title"], "nearest": None, "differences": []}
     assert database["recorded"] == ["tasks:001_tasks", "tasks:002_title"]
     assert database["snapshot"]
@@ -79,11 +79,11 @@ def test_a_step_that_changes_only_rows_leaves_the_version_unclear_and_both_are_n
     (tasks.folder / "004_less.sql").write_text("CREATE TABLE more (a)")
     tasks.at(2)
     before = fingerprint(tmp_path)
-    said = tasks.detect("--yes", "--json")
-    assert (said.code, said.json["error"]["code"]) == (1, "version_unclear")
-    assert "tasks:002_title and tasks:003_tags produce the same schema" in said.err
-    assert "`homie migrations baseline tasks VERSION`" in said.err
-    assert said.json["databases"][0]["detected"]["equal"] == ["tasks:002_title", "tasks:003_tags"]
+    result = tasks.detect("--yes", "--json")
+    assert (result.code, result.json["error"]["code"]) == (1, "version_unclear")
+    assert "tasks:002_title and tasks:003_tags produce the same schema" in result.err
+    assert "`homie migrations baseline tasks VERSION`" in result.err
+    assert result.json["databases"][0]["detected"]["equal"] == ["tasks:002_title", "tasks:003_tags"]
     assert fingerprint(tmp_path) == before
 
 
@@ -92,11 +92,11 @@ def test_drift_leaves_the_version_unclear_and_the_nearest_is_reported_with_the_d
 ):
     tasks.at(3, "; ALTER TABLE tasks ADD COLUMN due TEXT")
     before = fingerprint(tmp_path)
-    said = tasks.detect("--yes", "--json")
-    assert (said.code, said.json["error"]["code"]) == (1, "version_unclear")
-    assert "the nearest is tasks:003_tags" in said.err
-    assert "`tasks` has a column `due` that no migration creates" in said.err
-    detected = said.json["databases"][0]["detected"]
+    result = tasks.detect("--yes", "--json")
+    assert (result.code, result.json["error"]["code"]) == (1, "version_unclear")
+    assert "the nearest is tasks:003_tags" in result.err
+    assert "`tasks` has a column `due` that no migration creates" in result.err
+    detected = result.json["databases"][0]["detected"]
     assert (detected["version"], detected["nearest"]) == (None, "tasks:003_tags")
     assert detected["differences"] == ["`tasks` has a column `due` that no migration creates"]
     assert fingerprint(tmp_path) == before
@@ -108,10 +108,10 @@ def test_drift_leaves_the_version_unclear_and_the_nearest_is_reported_with_the_d
 def test_a_database_with_nothing_of_the_pack_is_reported_and_unchanged(tasks: UntrackedDatabase, tmp_path: Path, make):
     make(tasks.database)
     before = fingerprint(tmp_path)
-    said = tasks.detect("--yes")
-    assert said.code == 1
-    assert "nothing that tasks creates is there" in said.err
-    assert "`homie migrations apply`" in said.err
+    result = tasks.detect("--yes")
+    assert result.code == 1
+    assert "nothing that tasks creates is there" in result.err
+    assert "`homie migrations apply`" in result.err
     assert fingerprint(tmp_path) == before
 
 
@@ -120,8 +120,8 @@ def test_without_a_terminal_and_without_yes_it_ends_with_2_and_nothing_changed(
 ):
     tasks.at(3)
     before = fingerprint(tmp_path)
-    said = tasks.detect("--json")
-    assert (said.code, said.json["error"]["code"]) == (2, "nobody_to_ask")
+    result = tasks.detect("--json")
+    assert (result.code, result.json["error"]["code"]) == (2, "nobody_to_ask")
     alone = homie_process("baseline", "tasks", "--detect", *tasks.options)
     assert (alone.code, len(problems(alone.err))) == (2, 1)
     assert "--yes" in alone.err
@@ -153,13 +153,13 @@ def test_a_given_version_is_recorded_without_a_question(tasks: UntrackedDatabase
     assert len(recorded(tasks.database)) == 2
 
 
-@pytest.mark.parametrize(("given", "told"), [((), "no version was given"), (("2", "--detect"), "were both given")])
-def test_a_version_or_detect_is_needed_and_not_both(homie, tasks: UntrackedDatabase, tmp_path: Path, given, told):
+@pytest.mark.parametrize(("given", "message"), [((), "no version was given"), (("2", "--detect"), "were both given")])
+def test_a_version_or_detect_is_needed_and_not_both(homie, tasks: UntrackedDatabase, tmp_path: Path, given, message):
     tasks.at(2)
     before = fingerprint(tmp_path)
-    said = homie("baseline", "tasks", *given, *tasks.options, "--yes", "--json")
-    assert (said.code, said.json["error"]["code"]) == (2, "usage")
-    assert told in said.err
+    result = homie("baseline", "tasks", *given, *tasks.options, "--yes", "--json")
+    assert (result.code, result.json["error"]["code"]) == (2, "usage")
+    assert message in result.err
     assert fingerprint(tmp_path) == before
 
 
@@ -181,21 +181,21 @@ def test_beside_another_pack_that_it_requires(homie, installed, tmp_path: Path, 
     installed.pack("more", needs, database=database.name)
     assert homie("apply", "--data-dir", tmp_path, "--pack", "base").code == 0
     run_sql(database, ";".join(["CREATE TABLE one (a)", "ALTER TABLE one ADD COLUMN c"][:version]))
-    said = homie("baseline", "more", "--detect", "--data-dir", tmp_path, "--yes")
+    result = homie("baseline", "more", "--detect", "--data-dir", tmp_path, "--yes")
     if version:
-        assert (said.code, said.err) == (0, "")
+        assert (result.code, result.err) == (0, "")
         assert recorded(database) == ["base:001_b", "base:002_y", "more:001_one", "more:002_two"][: 2 + version]
         assert homie("validate", "--data-dir", tmp_path).code == 0
     else:
-        assert said.code == 1
-        assert "nothing that more creates is there" in said.err
+        assert result.code == 1
+        assert "nothing that more creates is there" in result.err
 
 
 def test_a_migration_that_can_not_be_replayed_leaves_the_version_unclear_and_is_named(tasks: UntrackedDatabase, tmp_path: Path):
     (tasks.folder / "003_tags.sql").write_text("CREATE TABLE tags (name TEXT); SELECT a_function_of_the_application(1)")
     tasks.at(2, "; CREATE TABLE tags (name TEXT)")
     before = fingerprint(tmp_path)
-    said = tasks.detect("--yes", "--json")
-    assert (said.code, said.json["error"]["code"]) == (1, "version_unclear")
-    assert "tasks:003_tags" in said.err
+    result = tasks.detect("--yes", "--json")
+    assert (result.code, result.json["error"]["code"]) == (1, "version_unclear")
+    assert "tasks:003_tags" in result.err
     assert fingerprint(tmp_path) == before

@@ -24,15 +24,15 @@ def folder(tmp_path: Path):
 
 
 def test_a_folder_in_order_passes_without_a_database(homie, folder, tmp_path: Path):
-    said = homie("check", "--dir", folder(**{"001_notes.py": NOTES}))
-    assert said == (said.__class__)(0, "notes: 1 migration, 0 findings\n", "")
+    result = homie("check", "--dir", folder(**{"001_notes.py": NOTES}))
+    assert result == (result.__class__)(0, "notes: 1 migration, 0 findings\n", "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes"]
 
 
 def test_a_finding_is_reported_with_its_code_and_advice_and_ends_with_4(homie, folder):
-    said = homie("check", "--dir", folder(**{"001_notes.py": NOTES, "002_drop.py": DROPS}))
-    assert said.code == 4
-    assert said.out == (
+    result = homie("check", "--dir", folder(**{"001_notes.py": NOTES, "002_drop.py": DROPS}))
+    assert result.code == 4
+    assert result.out == (
         "notes: 2 migrations, 1 finding\n"
         "  drops_data: notes:002_drop drops notes.text, which held 20 values; they are nowhere else.\n"
         "    Move the data first, or accept the loss, with the reason.\n"
@@ -41,18 +41,18 @@ def test_a_finding_is_reported_with_its_code_and_advice_and_ends_with_4(homie, f
 
 
 def test_an_accepted_finding_is_shown_as_accepted_and_ends_with_0(homie, folder):
-    said = homie("check", "--dir", folder(**{"001_notes.py": NOTES, "002_drop.py": f"# accepts drops_data: never used\n{DROPS}"}))
-    assert said.code == 0
-    assert said.out.startswith(
+    result = homie("check", "--dir", folder(**{"001_notes.py": NOTES, "002_drop.py": f"# accepts drops_data: never used\n{DROPS}"}))
+    assert result.code == 0
+    assert result.out.startswith(
         "notes: 2 migrations, 0 findings, 1 accepted\n  accepted, drops_data: notes:002_drop drops notes.text"
     )
-    assert "    The reason given: never used\n" in said.out
+    assert "    The reason given: never used\n" in result.out
 
 
 def test_the_json_document_has_everything(homie, folder):
-    said = homie("check", "--json", "--dir", folder(**{"001_notes.py": NOTES, "002_drop.py": DROPS}))
-    assert said.code == 4
-    assert said.json == {
+    result = homie("check", "--json", "--dir", folder(**{"001_notes.py": NOTES, "002_drop.py": DROPS}))
+    assert result.code == 4
+    assert result.json == {
         "databases": [],
         "broken": [],
         "error": None,
@@ -78,24 +78,24 @@ def test_the_json_document_has_everything(homie, folder):
 
 def test_the_output_of_a_migration_is_not_in_the_json(homie, folder):
     noisy = python_migration(1, "print('hello')", rollback="pass")
-    said = homie("check", "--json", "--dir", folder(**{"001_noisy.py": noisy}))
-    assert said.json["packs"][0]["findings"] == []
+    result = homie("check", "--json", "--dir", folder(**{"001_noisy.py": noisy}))
+    assert result.json["packs"][0]["findings"] == []
 
 
 def test_quiet_says_it_with_the_exit_code_alone(homie, folder):
-    said = homie("check", "-q", "--dir", folder(**{"001_notes.py": NOTES, "002_drop.py": DROPS}))
-    assert (said.code, said.out, said.err) == (4, "", "")
+    result = homie("check", "-q", "--dir", folder(**{"001_notes.py": NOTES, "002_drop.py": DROPS}))
+    assert (result.code, result.out, result.err) == (4, "", "")
 
 
 def test_verbose_names_what_was_checked(homie, folder):
-    said = homie("check", "-v", "--dir", folder(**{"001_notes.py": NOTES}))
-    assert said.out == "notes: 1 migration, 0 findings\n  checked notes:001_notes\n"
+    result = homie("check", "-v", "--dir", folder(**{"001_notes.py": NOTES}))
+    assert result.out == "notes: 1 migration, 0 findings\n  checked notes:001_notes\n"
 
 
 def test_broken_file_rules_of_a_folder_are_findings(homie, folder):
-    said = homie("check", "--dir", folder(**{"001_notes.py": NOTES, "Wrong.py": ""}))
-    assert said.code == 4
-    assert "  file_rules: Wrong.py is not a valid migration file name" in said.out
+    result = homie("check", "--dir", folder(**{"001_notes.py": NOTES, "Wrong.py": ""}))
+    assert result.code == 4
+    assert "  file_rules: Wrong.py is not a valid migration file name" in result.out
 
 
 # --- installed packs ----------------------------------------------------------------------------------------------------
@@ -104,9 +104,9 @@ def test_broken_file_rules_of_a_folder_are_findings(homie, folder):
 def test_without_a_name_every_installed_pack_is_checked(homie, installed):
     installed.pack("p", {"001_a.py": creates(1, "a")})
     installed.pack("q", {"001_b.py": creates(1, "b"), "002_drop.py": python_migration(2, "conn.execute('DROP TABLE b')")})
-    said = homie("check")
-    assert said.code == 4
-    heads = [line for line in said.out.splitlines() if not line.startswith(" ")]
+    result = homie("check")
+    assert result.code == 4
+    heads = [line for line in result.out.splitlines() if not line.startswith(" ")]
     assert heads == ["file_organizer: 1 migration, 0 findings", "p: 1 migration, 0 findings", "q: 2 migrations, 1 finding"]
 
 
@@ -116,8 +116,8 @@ def test_a_named_pack_is_checked_alone(homie, installed, arguments):
     installed.pack("q", {"Wrong.py": ""})
     installed.distribution("broken-dist", {"broken_plugin": "1 / 0"}, {"broken": "broken_plugin"})
     assert homie("check", *arguments) == homie("check", "p")
-    said = homie("check", *arguments)
-    assert (said.code, said.out, said.err) == (0, "p: 1 migration, 0 findings\n", "")
+    result = homie("check", *arguments)
+    assert (result.code, result.out, result.err) == (0, "p: 1 migration, 0 findings\n", "")
 
 
 def test_an_installed_pack_with_a_wrong_file_is_a_finding_and_the_others_are_checked(homie, installed):
@@ -125,36 +125,36 @@ def test_an_installed_pack_with_a_wrong_file_is_a_finding_and_the_others_are_che
     installed.pack("p", {"001_a.py": creates(1, "a")})
     installed.pack("q", {"Wrong.py": ""})
     for arguments in ((), ("q",)):
-        said = homie("check", *arguments)
-        assert said.code == 4
-        assert "q: 0 migrations, 1 finding\n  file_rules: Wrong.py is not a valid migration file name" in said.out
-        assert said.err == ""
+        result = homie("check", *arguments)
+        assert result.code == 4
+        assert "q: 0 migrations, 1 finding\n  file_rules: Wrong.py is not a valid migration file name" in result.out
+        assert result.err == ""
 
 
 def test_an_entry_point_that_can_not_be_loaded_is_broken_and_the_others_are_checked(homie, installed):
     installed.nothing_else()
     installed.pack("p", {"001_a.py": creates(1, "a")})
     installed.distribution("broken-dist", {"broken_plugin": "1 / 0"}, {"broken": "broken_plugin"})
-    said = homie("check")
-    assert said.code == 1
-    assert said.out == "p: 1 migration, 0 findings\n"
-    assert "Broken: entry point broken of broken-dist: it can't be loaded (ZeroDivisionError" in said.err
+    result = homie("check")
+    assert result.code == 1
+    assert result.out == "p: 1 migration, 0 findings\n"
+    assert "Broken: entry point broken of broken-dist: it can't be loaded (ZeroDivisionError" in result.err
 
 
 def test_a_name_that_two_distributions_claim_is_broken(homie, installed):
     installed.nothing_else()
     installed.pack("p", {"001_a.py": creates(1, "a")})
     installed.pack("p", {"001_a.py": creates(1, "a")}, distribution="other-dist")
-    said = homie("check", "p")
-    assert said.code == 1
-    assert "the pack p is registered more than once" in said.err
+    result = homie("check", "p")
+    assert result.code == 1
+    assert "the pack p is registered more than once" in result.err
 
 
 def test_an_unknown_pack_is_a_usage_error(homie, installed):
     installed.pack("p", {"001_a.py": creates(1, "a")})
-    said = homie("check", "nope")
-    assert said.code == 2
-    assert "there is no pack 'nope'; the installed packs are file_organizer, p" in said.err
+    result = homie("check", "nope")
+    assert result.code == 2
+    assert "there is no pack 'nope'; the installed packs are file_organizer, p" in result.err
     assert homie("check", "nope", "--json").json["error"]["code"] == "unknown_pack"
 
 
@@ -173,8 +173,8 @@ def test_packs_of_the_same_database_are_there_for_each_other(homie, installed):
     )
     installed.pack("q", {"001_notes.py": uses}, database="shared.db")
     installed.pack("r", {"001_users.py": creates(1, "users")}, database="another.db")
-    said = homie("check", "p", "q", "r")
-    assert (said.code, said.err) == (0, "")
+    result = homie("check", "p", "q", "r")
+    assert (result.code, result.err) == (0, "")
 
 
 def test_a_folder_gets_the_installed_packs_that_it_requires(homie, installed, folder):

@@ -21,32 +21,32 @@ def fleet(tmp_path: Path, homie):
     return call
 
 
-def sums(said) -> str:
-    return said.out.splitlines()[0].partition(", in ")[0]
+def sums(result) -> str:
+    return result.out.splitlines()[0].partition(", in ")[0]
 
 
 def test_paths_patterns_and_a_file_name_the_databases(tmp_path: Path, fleet):
     paths = tenants(tmp_path / "db", 5)
     (tmp_path / "list.txt").write_bytes(b"".join(bytes(path) + b"\r\n\n" for path in paths[3:]))
-    said = fleet("apply", paths[0], tmp_path / "db" / "0000[12].db", "--from-file", tmp_path / "list.txt")
-    assert (said.code, sums(said), said.err) == (0, "5 databases: 5 applied", "")
+    result = fleet("apply", paths[0], tmp_path / "db" / "0000[12].db", "--from-file", tmp_path / "list.txt")
+    assert (result.code, sums(result), result.err) == (0, "5 databases: 5 applied", "")
     assert all(recorded(path) == list(REFS) for path in paths)
     assert sums(fleet("apply", tmp_path / "db" / "*.db")) == "5 databases: 5 up to date"
 
 
 def test_standard_input_names_the_databases(tmp_path: Path, fleet):
     paths = tenants(tmp_path / "db", 3)
-    said = fleet("apply", "--from-file", "-", input="\n".join(map(str, paths)))
-    assert sums(said) == "3 databases: 3 applied"
+    result = fleet("apply", "--from-file", "-", input="\n".join(map(str, paths)))
+    assert sums(result) == "3 databases: 3 applied"
 
 
 def test_the_first_failures_are_printed_and_the_report_has_all(tmp_path: Path, fleet):
     missing = [tmp_path / f"missing{number}.db" for number in range(8)]
     report = tmp_path / "report.jsonl"
-    said = fleet("apply", *tenants(tmp_path / "db", 2), *missing, "--report", report)
-    assert (said.code, sums(said)) == (2, "10 databases: 2 applied, 8 failed")
-    assert said.err.count("there is no such file") == 5
-    assert f"and 3 more failures (see {report})" in said.err
+    result = fleet("apply", *tenants(tmp_path / "db", 2), *missing, "--report", report)
+    assert (result.code, sums(result)) == (2, "10 databases: 2 applied, 8 failed")
+    assert result.err.count("there is no such file") == 5
+    assert f"and 3 more failures (see {report})" in result.err
     lines = [json.loads(line) for line in report.read_text().splitlines()]
     assert sorted(line["state"] for line in lines) == ["applied"] * 2 + ["failed"] * 8
     again = fleet("apply", "--only-failed", report, "--create", "--report", report)
@@ -55,8 +55,8 @@ def test_the_first_failures_are_printed_and_the_report_has_all(tmp_path: Path, f
 
 
 def test_the_document_sums_up(tmp_path: Path, fleet):
-    said = fleet("apply", *tenants(tmp_path / "db", 2), tmp_path / "missing.db", "--json")
-    found = said.json["fleet"]
+    result = fleet("apply", *tenants(tmp_path / "db", 2), tmp_path / "missing.db", "--json")
+    found = result.json["fleet"]
     assert (found["total"], found["states"], found["stopped_by"]) == (3, {"applied": 2, "failed": 1}, None)
     assert [each["error_code"] for each in found["first_failures"]] == ["database_not_reachable"]
 
@@ -64,25 +64,25 @@ def test_the_document_sums_up(tmp_path: Path, fleet):
 def test_status_check_and_validate_end_with_their_exit_codes(tmp_path: Path, fleet):
     paths = tenants(tmp_path / "db", 2)
     assert fleet("status", *paths).code == 0
-    said = fleet("status", *paths, "--check")
-    assert (said.code, sums(said)) == (3, "2 databases: 2 pending")
+    result = fleet("status", *paths, "--check")
+    assert (result.code, sums(result)) == (3, "2 databases: 2 pending")
     fleet("apply", *paths)
     assert fleet("status", *paths, "--check").code == 0
     assert sums(fleet("validate", *paths)) == "2 databases: 2 valid"
     run_sql(paths[1], "ALTER TABLE one ADD COLUMN more")
-    said = fleet("validate", *paths, "-v")
-    assert (said.code, sums(said)) == (4, "2 databases: 1 findings, 1 valid")
-    assert f"{paths[0]}: valid" in said.err
+    result = fleet("validate", *paths, "-v")
+    assert (result.code, sums(result)) == (4, "2 databases: 1 findings, 1 valid")
+    assert f"{paths[0]}: valid" in result.err
 
 
 def test_a_canary_that_fails_and_too_many_failures_say_so(tmp_path: Path, fleet):
     paths = tenants(tmp_path / "db", 40)
-    said = fleet("apply", tmp_path / "missing.db", *paths, "--canaries", "1", "--json")
-    assert (said.code, said.json["fleet"]["total"], said.json["fleet"]["stopped_by"]) == (2, 1, "canary")
+    result = fleet("apply", tmp_path / "missing.db", *paths, "--canaries", "1", "--json")
+    assert (result.code, result.json["fleet"]["total"], result.json["fleet"]["stopped_by"]) == (2, 1, "canary")
     missing = [tmp_path / f"missing{number}.db" for number in range(300)]
-    said = fleet("apply", *missing, "--max-failures", "2", "--jobs", "1")
-    assert "More databases failed than --max-failures allows" in said.err
-    assert " of 300 databases" in said.out
+    result = fleet("apply", *missing, "--max-failures", "2", "--jobs", "1")
+    assert "More databases failed than --max-failures allows" in result.err
+    assert " of 300 databases" in result.out
     assert not [path for path in paths if recorded(path)]
 
 
@@ -104,14 +104,14 @@ def test_a_canary_that_fails_and_too_many_failures_say_so(tmp_path: Path, fleet)
 )
 def test_a_command_line_that_does_not_fit_ends_with_2(tmp_path: Path, monkeypatch, homie, arguments, found):
     monkeypatch.chdir(tmp_path)
-    said = homie("fleet", *arguments)
-    assert said.code == 2
-    assert found in one_line(problems(said.err)[0])
+    result = homie("fleet", *arguments)
+    assert result.code == 2
+    assert found in one_line(problems(result.err)[0])
     assert homie("fleet", *arguments, "--json").json["error"]["code"]
 
 
 def test_installed_packs_are_named_with_pack(tmp_path: Path, homie):
     paths = tenants(tmp_path / "db", 2)
-    said = homie("fleet", "apply", *paths, "--pack", "file_organizer", "--executor", "threads")
-    assert sums(said) == "2 databases: 2 applied"
+    result = homie("fleet", "apply", *paths, "--pack", "file_organizer", "--executor", "threads")
+    assert sums(result) == "2 databases: 2 applied"
     assert recorded(paths[0]) == ["file_organizer:001_destination_memory"]

@@ -10,9 +10,9 @@ from cli.migration_folder import TWO, MigrationFolder
 def test_history_lists_what_was_applied_in_that_order(homie, tasks: MigrationFolder):
     assert homie("history", *tasks.options).out == f"{tasks.database}: 0 migrations applied\n"
     homie("apply", *tasks.options)
-    said = homie("history", *tasks.options)
-    lines = said.out.splitlines()
-    assert said.code == 0
+    result = homie("history", *tasks.options)
+    lines = result.out.splitlines()
+    assert result.code == 0
     assert lines[0] == f"{tasks.database}: 2 migrations applied"
     assert [line.split()[3] for line in lines[1:]] == ["tasks:001_one", "tasks:002_two"]
     assert all(line.split()[-1] == "ms" for line in lines[1:])

@@ -23,10 +23,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_new_writes_the_next_migration_into_a_folder(homie, here: Path):
     write_pack(here / "notes", "notes", {"001_notes.py": creates(1, "notes")})
-    said = homie("new", "notes", "Add a colour", "--dir", "notes")
-    assert (said.code, said.out, said.err) == (0, f"wrote {Path('notes/002_add_a_colour.py')}\n", "")
-    said = homie("new", "notes", "Add a size", "--sql", "--dir", "notes", "--json")
-    assert said.json == {
+    result = homie("new", "notes", "Add a colour", "--dir", "notes")
+    assert (result.code, result.out, result.err) == (0, f"wrote {Path('notes/002_add_a_colour.py')}\n", "")
+    result = homie("new", "notes", "Add a size", "--sql", "--dir", "notes", "--json")
+    assert result.json == {
         "databases": [],
         "broken": [],
         "error": None,
@@ -45,9 +45,9 @@ def test_new_writes_the_next_migration_into_a_folder(homie, here: Path):
 def test_new_finds_the_sources_of_an_editable_install(homie, here: Path, installed, monkeypatch, below: bool):
     folder = installed.pack("tasks", {"001_one.py": creates(1, "one")})
     monkeypatch.chdir(folder.parent if below else here)
-    said = homie("new", "tasks", "Second")
+    result = homie("new", "tasks", "Second")
     shown = Path(folder.name) / "002_second.py" if below else folder / "002_second.py"
-    assert (said.code, said.out) == (0, f"wrote {shown}\n")
+    assert (result.code, result.out) == (0, f"wrote {shown}\n")
     assert (folder / "002_second.py").is_file()
     assert "2 migrations  002_second" in homie("packs").out
 
@@ -58,9 +58,9 @@ def test_new_refuses_an_installed_copy_and_says_what_to_do(homie, here: Path, in
     installed.site.rename(elsewhere)
     monkeypatch.syspath_prepend(str(elsewhere))
     before = fingerprint(elsewhere)
-    said = homie("new", "tasks", "Second")
-    assert said.code == 2
-    assert said.err == (
+    result = homie("new", "tasks", "Second")
+    assert result.code == 2
+    assert result.err == (
         f"Error: Nothing was written:\n  {elsewhere / folder.relative_to(installed.site)} is an installed copy of tasks, not its sources.\n"
         "  Name the folder of its sources with --dir, or install the pack from them with `pip install -e`.\n"
     )
@@ -81,15 +81,18 @@ def test_new_names_what_is_wrong_with_the_pack(homie, here: Path, installed):
 
 def test_a_folder_option_that_is_empty_is_not_the_current_folder(homie, here: Path):
     for arguments in (("new", "notes", "x", "--dir", ""), ("new-pack", "notes", "--import", "")):
-        said = homie(*arguments)
-        assert (said.code, said.err) == (2, f"Error: Nothing was written: {arguments[-2]} is empty. Name a folder of migrations.\n")
+        result = homie(*arguments)
+        assert (result.code, result.err) == (
+            2,
+            f"Error: Nothing was written: {arguments[-2]} is empty. Name a folder of migrations.\n",
+        )
     assert list(here.iterdir()) == []
 
 
 def test_new_pack_writes_a_pack_and_lists_its_files(homie, here: Path):
-    said = homie("new-pack", "my_notes")
-    assert (said.code, said.err) == (0, "")
-    lines = said.out.replace("\\", "/").splitlines()
+    result = homie("new-pack", "my_notes")
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.replace("\\", "/").splitlines()
     assert lines[0] == "wrote my-notes/, 10 files"
     assert "  my-notes/src/my_notes_migrations/migrations/001_first_table.py" in lines
     assert lines[-1] == "my-notes/README.md says how to go on."
@@ -106,9 +109,9 @@ def test_new_pack_writes_a_pack_and_lists_its_files(homie, here: Path):
 
 def test_new_pack_warns_of_a_name_that_is_taken(homie, here: Path, installed):
     installed.pack("tasks", {"001_one.py": creates(1, "one")})
-    said = homie("new-pack", "tasks")
-    assert said.code == 0
-    assert said.err == "A pack named tasks is installed already. Two packs of one name are both broken.\n"
+    result = homie("new-pack", "tasks")
+    assert result.code == 0
+    assert result.err == "A pack named tasks is installed already. Two packs of one name are both broken.\n"
 
 
 def test_new_pack_takes_over_the_migrations_of_another_tool(homie, here: Path):
@@ -118,9 +121,9 @@ def test_new_pack_takes_over_the_migrations_of_another_tool(homie, here: Path):
     }
     write_pack(here / "db", "db", theirs)
     before = fingerprint(here / "db")
-    said = homie("new-pack", "notes", "--import", "db")
-    assert (said.code, said.err) == (0, "")
-    assert said.out.replace("\\", "/") == (
+    result = homie("new-pack", "notes", "--import", "db")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.replace("\\", "/") == (
         "wrote notes/, 12 files\n"
         "2 migrations of dbmate, in their order\n"
         "  001_create               db/1_create.sql\n"
@@ -150,9 +153,9 @@ def test_new_pack_takes_over_the_migrations_of_another_tool(homie, here: Path):
 def test_new_pack_writes_nothing_if_something_cannot_be_imported(homie, here: Path):
     write_pack(here / "db", "db", {"1_a.sql": "-- migrate:up\nVACUUM;\nATTACH 'x' AS x;\n", "2_b.go": ""})
     before = fingerprint(here)
-    said = homie("new-pack", "notes", "--import", "db")
-    assert said.code == 1
-    lines = said.err.replace("\\", "/").splitlines()
+    result = homie("new-pack", "notes", "--import", "db")
+    assert result.code == 1
+    lines = result.err.replace("\\", "/").splitlines()
     assert lines[0] == "Error: Nothing was imported from db:"
     assert [line.split(":")[0] for line in lines[1:-1]] == [
         "  - db/1_a.sql, line 2",
@@ -190,14 +193,14 @@ def test_a_signal_ends_an_import_and_nothing_is_written(homie, here: Path, monke
 
     monkeypatch.setattr(new, "import_folder", stopped)
     write_pack(here / "db", "db", {"V1__a.sql": "SELECT 1;"})
-    said = homie("new-pack", "notes", "--import", "db")
-    assert said.code == 143
-    assert said.err.startswith("Error: Stopped on request in a scratch database")
+    result = homie("new-pack", "notes", "--import", "db")
+    assert result.code == 143
+    assert result.err.startswith("Error: Stopped on request in a scratch database")
     assert [path.name for path in here.iterdir()] == ["db"]
 
 
 @pytest.mark.parametrize("command", ["new", "new-pack"])
 def test_quiet_hides_the_written_files(homie, here: Path, command: str):
     given = ["notes", "x", "--dir", "."] if command == "new" else ["notes"]
-    said = homie(command, *given, "-q")
-    assert (said.code, said.out, said.err) == (0, "", "")
+    result = homie(command, *given, "-q")
+    assert (result.code, result.out, result.err) == (0, "", "")

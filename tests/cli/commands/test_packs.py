@@ -10,13 +10,13 @@ from helpers import creates
 
 def test_packs_lists_what_is_installed_and_opens_no_database(homie, installed, tmp_path: Path):
     installed.pack("tasks", TWO, version="1.4.2")
-    said = homie("packs")
-    assert (said.code, said.err) == (0, "")
+    result = homie("packs")
+    assert (result.code, result.err) == (0, "")
     assert any(
         line.split() == ["tasks", "tasks-dist", "1.4.2", "homie_tasks.db", "2", "migrations", "002_two"]
-        for line in said.out.splitlines()
+        for line in result.out.splitlines()
     )
-    assert any(line.startswith("file_organizer  homie-file-organizer-migrations ") for line in said.out.splitlines())
+    assert any(line.startswith("file_organizer  homie-file-organizer-migrations ") for line in result.out.splitlines())
 
     found = next(each for each in homie("packs", "--json").json["packs"] if each["name"] == "tasks")
     assert found == {
@@ -31,10 +31,10 @@ def test_packs_lists_what_is_installed_and_opens_no_database(homie, installed, t
 
 def test_packs_names_a_broken_one_and_why(homie, installed):
     installed.pack("tasks", {"003destination.py": creates(3, "x")})
-    said = homie("packs")
-    assert said.code == 1
-    assert said.err.startswith("Broken: tasks of tasks-dist: 003destination.py is not a valid migration file name")
-    assert "file_organizer" in said.out
+    result = homie("packs")
+    assert result.code == 1
+    assert result.err.startswith("Broken: tasks of tasks-dist: 003destination.py is not a valid migration file name")
+    assert "file_organizer" in result.out
     assert [each["entry_point"] for each in homie("packs", "--json").json["broken"]] == ["tasks"]
 
 
@@ -43,7 +43,7 @@ def test_without_packs_reading_commands_say_so_and_changes_are_refused(homie, in
     data = tmp_path / "data"
     assert homie("status", "--data-dir", data).out == "No installed distribution registers migrations.\n"
     assert homie("packs").out == "No usable pack is installed.\n"
-    said = homie("apply", "--data-dir", data)
-    assert (said.code, said.out) == (2, "")
-    assert "no installed distribution registers migrations" in said.err
+    result = homie("apply", "--data-dir", data)
+    assert (result.code, result.out) == (2, "")
+    assert "no installed distribution registers migrations" in result.err
     assert not data.exists()

@@ -46,10 +46,10 @@ def snapshots(path: Path) -> list[Path]:
 
 
 def test_a_baseline_says_what_it_recorded_and_where_the_snapshot_is(homie, database: Path, options):
-    said = homie("baseline", "tasks", "2", *options)
+    result = homie("baseline", "tasks", "2", *options)
     (snapshot,) = snapshots(database)
-    assert (said.code, said.err) == (0, "")
-    assert said.out.splitlines() == [
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines() == [
         f"{database} (from --database): an existing database",
         "  recorded tasks:001_m1, which was not run",
         "  recorded tasks:002_m2, which was not run",
@@ -62,16 +62,16 @@ def test_a_baseline_says_what_it_recorded_and_where_the_snapshot_is(homie, datab
 def test_a_second_baseline_has_nothing_to_record(homie, database: Path, options):
     assert homie("baseline", "tasks", "2", *options).code == 0
     before = fingerprint(database.parent)
-    said = homie("baseline", "tasks", "2", *options)
-    assert (said.code, said.err) == (0, "")
-    assert said.out.splitlines() == [f"{database} (from --database): an existing database", "  nothing to record"]
+    result = homie("baseline", "tasks", "2", *options)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines() == [f"{database} (from --database): an existing database", "  nothing to record"]
     assert fingerprint(database.parent) == before
 
 
 def test_a_baseline_as_json(homie, database: Path, options):
-    said = homie("baseline", "tasks", "1", *options, "--json")
-    assert (said.code, said.err) == (0, "")
-    (found,) = said.json["databases"]
+    result = homie("baseline", "tasks", "1", *options, "--json")
+    assert (result.code, result.err) == (0, "")
+    (found,) = result.json["databases"]
     assert found["recorded"] == ["tasks:001_m1"]
     assert found["snapshot"] == str(snapshots(database)[0])
     assert [each["state"] for each in found["packs"][0]["migrations"]] == ["applied", "pending", "pending"]
@@ -87,8 +87,8 @@ def test_without_backup_there_is_no_snapshot(homie, database: Path, options):
 def test_a_run_continues_after_a_baseline(homie, folder: Path, database: Path, options):
     assert homie("baseline", "tasks", "2", *options).code == 0
     (folder / "003_m3.py").write_text(creates(3, "three"))
-    said = homie("apply", *options)
-    assert (said.code, recorded(database)) == (0, ["tasks:001_m1", "tasks:002_m2", "tasks:003_m3"])
+    result = homie("apply", *options)
+    assert (result.code, recorded(database)) == (0, ["tasks:001_m1", "tasks:002_m2", "tasks:003_m3"])
     assert tables(database) == {"one", "three"}
 
 
@@ -110,8 +110,8 @@ def test_a_baseline_of_a_database_with_the_earlier_table(homie, database: Path, 
 )
 def test_a_version_that_is_none_ends_with_2(homie, database: Path, options, arguments, code: int, error: str):
     before = fingerprint(database.parent)
-    said = homie("baseline", *arguments, *options, "--json")
-    assert (said.code, said.json["error"]["code"]) == (code, error)
+    result = homie("baseline", *arguments, *options, "--json")
+    assert (result.code, result.json["error"]["code"]) == (code, error)
     assert fingerprint(database.parent) == before
 
 
@@ -122,10 +122,10 @@ def test_where_no_table_is_a_baseline_is_refused_with_1_and_nothing_is_made(homi
     if empty:
         path.touch()
     before = fingerprint(tmp_path)
-    said = homie("baseline", "tasks", "1", "--dir", folder, "--database", path, "--json")
-    assert (said.code, said.json["error"]["code"]) == (1, "baseline_refused")
-    assert said.json["databases"][0]["recorded"] == []
-    assert len(problems(said.err)) == 1
+    result = homie("baseline", "tasks", "1", "--dir", folder, "--database", path, "--json")
+    assert (result.code, result.json["error"]["code"]) == (1, "baseline_refused")
+    assert result.json["databases"][0]["recorded"] == []
+    assert len(problems(result.err)) == 1
     assert fingerprint(tmp_path) == before
 
 
@@ -154,11 +154,11 @@ def edited(homie, folder: Path, options) -> tuple[object, ...]:
 
 def test_an_edited_migration_is_accepted_and_before_and_after_are_shown(homie, database: Path, edited):
     ((_, at, _, _, checksum, _, _),) = rows(database)[1:]
-    said = homie("repair", "tasks:2", *edited, "--yes")
+    result = homie("repair", "tasks:2", *edited, "--yes")
     (snapshot,) = snapshots(database)
     new = rows(database)[1][4]
-    assert (said.code, said.err) == (0, "")
-    assert said.out.splitlines() == [
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines() == [
         f"{database} (from --database): an existing database",
         f"  before: tasks:002_m2, applied at {at} UTC, checksum {checksum[:12]}",
         f"  after:  tasks:002_m2, applied at {at} UTC, checksum {new[:12]}",
@@ -171,9 +171,9 @@ def test_an_edited_migration_is_accepted_and_before_and_after_are_shown(homie, d
 
 def test_a_repair_as_json(homie, database: Path, edited):
     before = rows(database)
-    said = homie("repair", "tasks:2", *edited, "--yes", "--json")
-    assert (said.code, said.err) == (0, "")
-    (found,) = said.json["databases"]
+    result = homie("repair", "tasks:2", *edited, "--yes", "--json")
+    assert (result.code, result.err) == (0, "")
+    (found,) = result.json["databases"]
     repair = found["repair"]
     assert repair["ref"] == "tasks:002_m2"
     assert repair["before"]["checksum"] == before[1][4]
@@ -185,10 +185,10 @@ def test_a_repair_as_json(homie, database: Path, edited):
 def test_a_record_of_nothing_is_removed(homie, folder: Path, database: Path, edited):
     (folder / "001_m1.py").unlink()
     before = rows(database)
-    said = homie("repair", "tasks:1", *edited, "--yes", "--no-backup")
-    assert (said.code, said.err) == (0, "")
-    assert "  after:  no record" in said.out
-    assert said.out.splitlines()[-1] == "  removed the record of tasks:001_m1"
+    result = homie("repair", "tasks:1", *edited, "--yes", "--no-backup")
+    assert (result.code, result.err) == (0, "")
+    assert "  after:  no record" in result.out
+    assert result.out.splitlines()[-1] == "  removed the record of tasks:001_m1"
     assert rows(database) == before[1:]
     assert snapshots(database) == []
     assert tables(database) == {"one"}
@@ -196,9 +196,9 @@ def test_a_record_of_nothing_is_removed(homie, folder: Path, database: Path, edi
 
 def test_a_record_in_order_is_refused_with_1_and_removed_with_remove(homie, database: Path, edited):
     before = fingerprint(database.parent)
-    said = homie("repair", "tasks:1", *edited, "--yes", "--json")
-    assert (said.code, said.json["error"]["code"]) == (1, "repair_refused")
-    assert "--remove" in said.err
+    result = homie("repair", "tasks:1", *edited, "--yes", "--json")
+    assert (result.code, result.json["error"]["code"]) == (1, "repair_refused")
+    assert "--remove" in result.err
     assert fingerprint(database.parent) == before
     assert homie("repair", "tasks:1", *edited, "--yes", "--remove").code == 0
     assert recorded(database) == ["tasks:002_m2"]
@@ -207,16 +207,16 @@ def test_a_record_in_order_is_refused_with_1_and_removed_with_remove(homie, data
 @pytest.mark.parametrize("ref", ["tasks:3", "tasks:9", "tasks", "tasks:002_other", ""])
 def test_a_ref_without_a_record_ends_with_2(homie, database: Path, edited, ref: str):
     before = fingerprint(database.parent)
-    said = homie("repair", ref, *edited, "--yes", "--json")
-    assert (said.code, said.json["error"]["code"]) == (2, "unknown_target")
+    result = homie("repair", ref, *edited, "--yes", "--json")
+    assert (result.code, result.json["error"]["code"]) == (2, "unknown_target")
     assert fingerprint(database.parent) == before
 
 
 def test_without_a_terminal_and_without_yes_nothing_is_repaired(homie, database: Path, edited):
     before = fingerprint(database.parent)
-    said = homie("repair", "tasks:2", *edited, "--json")
-    assert (said.code, said.json["error"]["code"]) == (2, "nobody_to_ask")
-    assert said.json["databases"][0]["repair"]["ref"] == "tasks:002_m2"
+    result = homie("repair", "tasks:2", *edited, "--json")
+    assert (result.code, result.json["error"]["code"]) == (2, "nobody_to_ask")
+    assert result.json["databases"][0]["repair"]["ref"] == "tasks:002_m2"
     assert fingerprint(database.parent) == before
 
 
@@ -245,9 +245,9 @@ def test_it_asks_first_and_says_what_it_means(on_a_terminal, database: Path, edi
 def test_a_trigger_that_undoes_it_ends_with_1_and_nothing_is_changed(homie, database: Path, edited):
     run_sql(database, "CREATE TRIGGER t BEFORE UPDATE ON schema_migrations BEGIN SELECT RAISE(IGNORE); END")
     before = fingerprint(database.parent)
-    said = homie("repair", "tasks:2", *edited, "--yes", "--json")
-    assert (said.code, said.json["error"]["code"]) == (1, "record_not_kept")
-    assert "trigger" in said.err
+    result = homie("repair", "tasks:2", *edited, "--yes", "--json")
+    assert (result.code, result.json["error"]["code"]) == (1, "record_not_kept")
+    assert "trigger" in result.err
     assert fingerprint(database.parent) == before
 
 
@@ -269,17 +269,17 @@ def modules(homie, installed, tmp_path: Path) -> Path:
 
 
 def test_the_ref_says_which_database_is_meant(homie, modules: Path):
-    said = homie("repair", "q:1", "--data-dir", modules.parent, "--remove", "--yes", "--json")
-    assert said.code == 0
-    assert [each["path"] for each in said.json["databases"]] == [str(modules / "homie_q.db")]
+    result = homie("repair", "q:1", "--data-dir", modules.parent, "--remove", "--yes", "--json")
+    assert result.code == 0
+    assert [each["path"] for each in result.json["databases"]] == [str(modules / "homie_q.db")]
     assert recorded(modules / "homie_q.db") == []
     assert len(recorded(modules / "homie_p.db")) == 2
 
 
 def test_the_record_of_a_pack_that_is_gone_needs_its_database(homie, modules: Path):
-    said = homie("repair", "gone:1", "--data-dir", modules.parent, "--yes", "--json")
-    assert (said.code, said.json["error"]["code"]) == (2, "usage")
-    assert "--database PATH" in said.err
+    result = homie("repair", "gone:1", "--data-dir", modules.parent, "--yes", "--json")
+    assert (result.code, result.json["error"]["code"]) == (2, "usage")
+    assert "--database PATH" in result.err
     assert homie("repair", "gone:1", "--database", modules / "homie_p.db", "--yes").code == 0
     assert recorded(modules / "homie_p.db") == ["p:001_a"]
 
@@ -288,6 +288,6 @@ def test_the_record_of_a_pack_that_is_gone_needs_its_database(homie, modules: Pa
 def test_the_record_of_a_broken_pack_is_not_orphaned(homie, installed, modules: Path, place: str):
     (installed.site / "q_plugin" / "migrations" / "x.py").write_text("")
     where = modules / "homie_q.db" if place == "--database" else modules.parent
-    said = homie("repair", "q:1", place, where, "--yes")
-    assert said.code != 0
+    result = homie("repair", "q:1", place, where, "--yes")
+    assert result.code != 0
     assert recorded(modules / "homie_q.db") == ["q:001_a"]

@@ -49,11 +49,11 @@ def test_it_says_what_a_run_would_do_and_changes_nothing(homie, place: Path, dat
     add(place, 2, "conn.execute('ALTER TABLE one ADD COLUMN seen TEXT')\nconn.execute('DELETE FROM one WHERE id = ?', (1,))")
     add(place, 3, "conn.execute('CREATE TABLE more (a)')\nconn.execute('INSERT INTO more VALUES (?)', (\"it's\",))")
     before = fingerprint(place)
-    said = homie("rehearse", *options)
-    assert (said.code, said.err) == (0, "")
-    *told, disk = without_times(said.out).splitlines()
+    result = homie("rehearse", *options)
+    assert (result.code, result.err) == (0, "")
+    *lines, disk = without_times(result.out).splitlines()
     size = f"{database.stat().st_size / 1000:.1f} kB"
-    assert told == [
+    assert lines == [
         f"{database}: 2 steps, rehearsed on a copy of {size}, made in TIME; the database was only read",
         "  1. apply tasks:002_m2: TIME",
         "     column seen of one added: TEXT",
@@ -88,9 +88,9 @@ def test_of_many_statements_the_rest_is_counted(homie, place: Path, options):
 def test_as_json_it_is_all_in_the_document(homie, place: Path, database: Path, options):
     add(place, 2, "conn.execute('ALTER TABLE one DROP COLUMN text')\nconn.execute('DELETE FROM one WHERE id = 1')")
     before = fingerprint(place)
-    said = homie("rehearse", *options, "--json")
-    assert (said.code, said.err) == (0, "")
-    (found,) = said.json["databases"]
+    result = homie("rehearse", *options, "--json")
+    assert (result.code, result.err) == (0, "")
+    (found,) = result.json["databases"]
     assert (found["path"], found["exists"], found["state"]) == (str(database), True, "pending")
     assert [each["state"] for each in found["packs"][0]["migrations"]] == ["applied", "pending"]
     rehearsal = found["rehearsal"]
@@ -116,7 +116,7 @@ def test_as_json_it_is_all_in_the_document(homie, place: Path, database: Path, o
         "findings": [],
         "size": database.stat().st_size,
     }
-    assert said.json["error"] is None
+    assert result.json["error"] is None
     assert fingerprint(place) == before
 
 
@@ -130,11 +130,11 @@ def test_what_would_fail_ends_with_1_and_apply_says_the_same(homie, place: Path,
     add(place, 4, "pass")
     add(place, 5, "pass")
     before = fingerprint(place)
-    said = homie("rehearse", *options)
-    assert said.code == 1
-    assert "  1. apply tasks:002_m2: " in said.out
-    assert "  2. tasks:003_m3: would fail\n  2 steps after it would not be reached\n" in said.out
-    (line,) = problems(said.err)
+    result = homie("rehearse", *options)
+    assert result.code == 1
+    assert "  1. apply tasks:002_m2: " in result.out
+    assert "  2. tasks:003_m3: would fail\n  2 steps after it would not be reached\n" in result.out
+    (line,) = problems(result.err)
     assert line.startswith("In a rehearsal: Applying tasks:003_m3 failed, and nothing of it is left in ")
     assert "NOT NULL constraint failed: strict.text" in line
     with_json = homie("rehearse", *options, "--json")
@@ -146,17 +146,17 @@ def test_what_would_fail_ends_with_1_and_apply_says_the_same(homie, place: Path,
 
     applied = homie("apply", *options)
     assert applied.code == 1
-    assert applied.err == said.err.replace("In a rehearsal", "Error")
+    assert applied.err == result.err.replace("In a rehearsal", "Error")
 
 
 def test_rows_that_would_lose_their_parents_are_named_here_and_refused_there(homie, place: Path, database: Path, options):
     run_sql(database, "CREATE TABLE child (one INTEGER REFERENCES one (id)); INSERT INTO child VALUES (1), (2);")
     add(place, 2, "conn.execute('DELETE FROM one WHERE id = 1')")
-    said, applied = homie("rehearse", *options, "--json"), homie("apply", *options, "--json")
-    assert said.code == applied.code == 1
-    assert said.json["error"]["code"] == applied.json["error"]["code"] == "foreign_keys_violated"
-    assert said.json["error"]["message"] == f"In a rehearsal: {applied.json['error']['message']}"
-    assert "child" in said.json["error"]["message"]
+    result, applied = homie("rehearse", *options, "--json"), homie("apply", *options, "--json")
+    assert result.code == applied.code == 1
+    assert result.json["error"]["code"] == applied.json["error"]["code"] == "foreign_keys_violated"
+    assert result.json["error"]["message"] == f"In a rehearsal: {applied.json['error']['message']}"
+    assert "child" in result.json["error"]["message"]
 
 
 @pytest.mark.parametrize("quiet", [False, True])
@@ -173,37 +173,37 @@ def test_warnings_and_findings_are_reported(homie, place: Path, database: Path, 
         conn.execute("ALTER TABLE n RENAME TO one")
         """,
     )
-    said = homie("rehearse", *options, *(["-q"] if quiet else []))
-    assert said.code == 0
-    assert said.err.startswith("Warning: tasks:002_m2 ")
-    assert "by_text" in said.err
-    assert len(problems(said.err)) == 1
-    assert ("found in the database, whatever the steps did: " in said.out) == (not quiet)
-    assert "in order" not in said.out
-    assert not quiet or said.out == ""
+    result = homie("rehearse", *options, *(["-q"] if quiet else []))
+    assert result.code == 0
+    assert result.err.startswith("Warning: tasks:002_m2 ")
+    assert "by_text" in result.err
+    assert len(problems(result.err)) == 1
+    assert ("found in the database, whatever the steps did: " in result.out) == (not quiet)
+    assert "in order" not in result.out
+    assert not quiet or result.out == ""
 
 
 def test_with_nothing_to_do_no_copy_is_made(homie, database: Path, options, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("tempfile.mkdtemp", lambda **_: pytest.fail("a copy was made"))
-    said = homie("rehearse", *options)
-    assert (said.code, said.out, said.err) == (0, f"{database}: nothing to do\n", "")
+    result = homie("rehearse", *options)
+    assert (result.code, result.out, result.err) == (0, f"{database}: nothing to do\n", "")
     found = homie("rehearse", *options, "--json").json["databases"][0]
     assert (found["state"], found["rehearsal"]["steps"], found["rehearsal"]["size"]) == ("up_to_date", [], 0)
 
 
 def test_a_new_database_is_rehearsed_and_not_made(homie, place: Path):
     new = place / "data" / "new.db"
-    said = homie("rehearse", "--dir", place / "tasks", "--database", new)
-    assert said.code == 0
-    assert said.out.startswith(f"{new}: 1 step, rehearsed on a new database; the database was only read\n")
-    assert "     one: a new table with 0 rows\n" in said.out
+    result = homie("rehearse", "--dir", place / "tasks", "--database", new)
+    assert result.code == 0
+    assert result.out.startswith(f"{new}: 1 step, rehearsed on a new database; the database was only read\n")
+    assert "     one: a new table with 0 rows\n" in result.out
     assert list((place / "data").iterdir()) == []
 
 
 def test_in_a_data_folder_that_is_not_there_yet_nothing_is_made(homie, tmp_path: Path):
-    said = homie("rehearse", "--data-dir", tmp_path / "nowhere", "--pack", "file_organizer")
-    assert said.code == 0
-    assert "apply file_organizer:001_destination_memory" in said.out
+    result = homie("rehearse", "--data-dir", tmp_path / "nowhere", "--pack", "file_organizer")
+    assert result.code == 0
+    assert "apply file_organizer:001_destination_memory" in result.out
     assert list(tmp_path.iterdir()) == []
 
 
@@ -223,10 +223,10 @@ def test_a_target_all_or_nothing_and_late_ones_are_as_for_apply(homie, place: Pa
 def test_a_broken_pack_is_named_and_the_others_rehearsed(homie, installed, tmp_path: Path):
     installed.pack("good", {"001_a.py": creates(1, "good")}, database="shared.db")
     installed.pack("bad", {"x.py": ""}, database="shared.db")
-    said = homie("rehearse", "--data-dir", tmp_path)
-    assert said.code == 1
-    assert "apply good:001_a" in said.out
-    assert "Broken: bad" in said.err
+    result = homie("rehearse", "--data-dir", tmp_path)
+    assert result.code == 1
+    assert "apply good:001_a" in result.out
+    assert "Broken: bad" in result.err
     assert not (tmp_path / "modules").exists()
 
 
@@ -234,9 +234,9 @@ def test_several_databases_are_rehearsed_and_an_error_in_one_is_not_the_end(homi
     add(place, 2, "pass")
     other = place / "data" / "other.db"
     other.write_bytes(b"no database at all " * 100)
-    said = homie("rehearse", "--dir", place / "tasks", "--database", other, "--database", database, "--json")
-    assert said.code == 2
-    first, second = said.json["databases"]
+    result = homie("rehearse", "--dir", place / "tasks", "--database", other, "--database", database, "--json")
+    assert result.code == 2
+    first, second = result.json["databases"]
     assert first["error"]["code"] == "not_a_database"
     assert [step["ref"] for step in second["rehearsal"]["steps"]] == ["tasks:002_m2"]
 
@@ -245,29 +245,29 @@ def test_without_room_for_a_copy_it_ends_with_1(homie, place: Path, options, mon
     add(place, 2, "pass")
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(2, 1, 1))
-    said = homie("rehearse", *options, "--json")
-    assert (said.code, said.json["error"]["code"]) == (1, "rehearsal_failed")
-    assert len(problems(said.err)) == 1
+    result = homie("rehearse", *options, "--json")
+    assert (result.code, result.json["error"]["code"]) == (1, "rehearsal_failed")
+    assert len(problems(result.err)) == 1
 
 
 def test_the_output_of_a_migration_is_not_in_the_document(homie, place: Path, options):
     add(place, 2, "print('hello')")
-    said = homie("rehearse", *options, "--json")
-    assert said.json["databases"][0]["rehearsal"]["steps"][0]["ref"] == "tasks:002_m2"
-    assert said.err == "hello\n"
+    result = homie("rehearse", *options, "--json")
+    assert result.json["databases"][0]["rehearsal"]["steps"][0]["ref"] == "tasks:002_m2"
+    assert result.err == "hello\n"
 
 
 def test_quiet_says_nothing_where_all_is_well(homie, place: Path, options):
     add(place, 2, "pass")
-    said = homie("rehearse", *options, "-q")
-    assert (said.code, said.out, said.err) == (0, "", "")
+    result = homie("rehearse", *options, "-q")
+    assert (result.code, result.out, result.err) == (0, "", "")
 
 
 def test_verbose_never_says_that_something_was_applied_to_the_real_database(homie, place: Path, database: Path, options):
     add(place, 2, "pass")
-    said = homie("rehearse", *options, "-v")
-    assert said.code == 0
-    assert f"Applied tasks:002_m2 in {database}" not in said.err
+    result = homie("rehearse", *options, "-v")
+    assert result.code == 0
+    assert f"Applied tasks:002_m2 in {database}" not in result.err
 
 
 # --- rollback --rehearse, reset --rehearse -------------------------------------------------------------------------------------
@@ -276,10 +276,10 @@ def test_verbose_never_says_that_something_was_applied_to_the_real_database(homi
 @pytest.mark.parametrize("command", [("rollback", "tasks"), ("reset",)], ids=["rollback", "reset"])
 def test_a_rollback_can_be_rehearsed_without_a_question(homie, place: Path, database: Path, options, command):
     before = fingerprint(place)
-    said = homie(*command, *options, "--rehearse")
-    assert (said.code, said.err) == (0, "")
-    told = without_times(said.out).splitlines()
-    assert told[1:-1] == [
+    result = homie(*command, *options, "--rehearse")
+    assert (result.code, result.err) == (0, "")
+    lines = without_times(result.out).splitlines()
+    assert lines[1:-1] == [
         "  1. roll back tasks:001_one: TIME",
         "     table one removed",
         "     one: gone, with 3 rows",
@@ -298,11 +298,11 @@ def test_a_rollback_can_be_rehearsed_without_a_question(homie, place: Path, data
 def test_a_rollback_that_would_fail_ends_with_1(homie, place: Path, options, command):
     add(place, 2, "pass", rollback="raise RuntimeError('not this way')")
     assert homie("apply", *options).code == 0
-    said = homie(*command, *options, "--rehearse")
-    assert said.code == 1
-    assert "1. tasks:002_m2: would fail" in said.out
-    assert said.err.startswith("In a rehearsal: Rolling back tasks:002_m2 failed, ")
-    assert "not this way" in said.err
+    result = homie(*command, *options, "--rehearse")
+    assert result.code == 1
+    assert "1. tasks:002_m2: would fail" in result.out
+    assert result.err.startswith("In a rehearsal: Rolling back tasks:002_m2 failed, ")
+    assert "not this way" in result.err
 
 
 def test_steps_and_targets_of_a_rehearsed_rollback_are_those_of_a_rollback(homie, place: Path, options):
@@ -319,15 +319,15 @@ def test_one_that_can_not_be_rolled_back_is_refused(homie, place: Path, options)
     add(place, 2, "pass")
     assert homie("apply", *options).code == 0
     for command in (("rollback", "tasks"), ("reset",)):
-        said = homie(*command, *options, "--rehearse", "--json")
-        assert (said.code, said.json["error"]["code"]) == (1, "rollback_refused")
+        result = homie(*command, *options, "--rehearse", "--json")
+        assert (result.code, result.json["error"]["code"]) == (1, "rollback_refused")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="rights of POSIX")
 def test_in_a_process_of_its_own_it_leaves_nothing_behind(homie_process, place: Path, database: Path, options):
     add(place, 2, "conn.execute('CREATE TABLE two (a)')")
     before = fingerprint(place)
-    said = homie_process("rehearse", *options)
-    assert (said.code, said.err) == (0, "")
+    result = homie_process("rehearse", *options)
+    assert (result.code, result.err) == (0, "")
     assert fingerprint(place) == before
     assert query(database, "SELECT count(*) FROM one") == [(3,)]

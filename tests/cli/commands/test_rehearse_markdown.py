@@ -96,8 +96,8 @@ def rehearsed(homie, tasks, tmp_path: Path):
         tasks.add(
             {f"{3 + number:03}_{name}.py": python_migration(3 + number, body) for number, (name, body) in enumerate(bodies.items())}
         )
-        said = homie("rehearse", *tasks.options, "--markdown", tmp_path / "report.md", *arguments)
-        assert said.code in (0, 1), said.err
+        result = homie("rehearse", *tasks.options, "--markdown", tmp_path / "report.md", *arguments)
+        assert result.code in (0, 1), result.err
         return (tmp_path / "report.md").read_text(encoding="utf-8")
 
     return rehearse
@@ -170,13 +170,13 @@ def test_every_database_is_in_it_those_that_can_not_be_rehearsed_too(homie, task
     except OSError:
         pytest.skip("there are no such file names")
     report = tmp_path / "report.md"
-    said = homie("rehearse", *tasks.options, "--database", broken, "--markdown", report)
-    assert said.code == 2
+    result = homie("rehearse", *tasks.options, "--database", broken, "--markdown", report)
+    assert result.code == 2
     assert [row[:2] for row in rows(report.read_text())[1:3]] == [
         ["homie_tasks.db", "would succeed"],
         ["`broken`|.db", "could not be rehearsed"],
     ]
-    assert said.out.splitlines()[-1] == f"report: {report}"
+    assert result.out.splitlines()[-1] == f"report: {report}"
 
 
 # --- the file -----------------------------------------------------------------------------------------------
@@ -207,18 +207,18 @@ def test_nothing_else_is_overwritten(homie, tasks, tmp_path: Path, there: str) -
     else:
         report.write_text("mine" if there == "a file" else "")
     before = report.read_bytes() if report.is_file() else b""
-    said = homie("rehearse", *tasks.options, "--markdown", report)
-    assert said.code == 2
-    assert "exists, and is not the report of a rehearsal" in one_line(said.err)
-    assert said.out == ""
+    result = homie("rehearse", *tasks.options, "--markdown", report)
+    assert result.code == 2
+    assert "exists, and is not the report of a rehearsal" in one_line(result.err)
+    assert result.out == ""
     assert (report.read_bytes() if report.is_file() else b"") == before
     assert mine.read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["", "missing/report.md"])
 def test_a_name_that_can_not_be_written_is_refused_before_the_rehearsal(homie, tasks, tmp_path: Path, name: str) -> None:
-    said = homie("rehearse", *tasks.options, "--markdown", tmp_path / name if name else "")
-    assert (said.code, said.out) == (2, "")
+    result = homie("rehearse", *tasks.options, "--markdown", tmp_path / name if name else "")
+    assert (result.code, result.out) == (2, "")
     assert not (tmp_path / "missing").exists()
 
 
@@ -231,8 +231,8 @@ def test_a_report_that_can_not_be_written_leaves_no_part_of_it(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("homie_migrations_core.cli.rehearsal_markdown.os.replace", full)
-    said = homie("rehearse", *tasks.options, "--markdown", tmp_path / "report.md", "--json")
-    assert said.code == 2
-    assert said.json["error"]["code"] == "usage"
-    assert "No space left on device" in said.err
+    result = homie("rehearse", *tasks.options, "--markdown", tmp_path / "report.md", "--json")
+    assert result.code == 2
+    assert result.json["error"]["code"] == "usage"
+    assert "No space left on device" in result.err
     assert not [each for each in tmp_path.iterdir() if "report" in each.name]

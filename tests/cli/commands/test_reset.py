@@ -50,10 +50,10 @@ def snapshots(path: Path) -> list[Path]:
 def test_everything_goes_newest_first_and_a_snapshot_was_taken(homie, folder, tmp_path: Path):
     database = tmp_path / "homie_tasks.db"
     run_sql(database, "INSERT INTO one VALUES (1, 'kept in the snapshot'); CREATE TABLE somebody_elses (a);")
-    said = homie("reset", *folder, "--yes")
+    result = homie("reset", *folder, "--yes")
     (snapshot,) = snapshots(database)
-    assert (said.code, said.err) == (0, "")
-    assert said.out.splitlines() == [
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines() == [
         f"{database} (from --database): an existing database",
         "  rolled back tasks:002_two",
         "  rolled back tasks:001_one",
@@ -65,19 +65,19 @@ def test_everything_goes_newest_first_and_a_snapshot_was_taken(homie, folder, tm
 
 
 def test_as_json_it_says_the_same(homie, folder, tmp_path: Path):
-    said = homie("reset", *folder, "--yes", "--json")
-    assert said.code == 0
-    (found,) = said.json["databases"]
+    result = homie("reset", *folder, "--yes", "--json")
+    assert result.code == 0
+    (found,) = result.json["databases"]
     assert found["rolled_back"] == ["tasks:002_two", "tasks:001_one"]
     assert found["snapshot"] == str(snapshots(tmp_path / "homie_tasks.db")[0])
     assert found["packs"][0]["current_version"] == 0
-    assert said.json["error"] is None
+    assert result.json["error"] is None
 
 
 def test_across_packs_nothing_goes_before_what_requires_it(homie, shared: Path):
-    said = homie("reset", "--database", shared, "--yes", "--json")
-    assert said.code == 0
-    gone = said.json["databases"][0]["rolled_back"]
+    result = homie("reset", "--database", shared, "--yes", "--json")
+    assert result.code == 0
+    gone = result.json["databases"][0]["rolled_back"]
     assert sorted(gone) == ["alarm:001_a", "mail:001_a", "mail:002_b"]
     assert gone.index("alarm:001_a") < gone.index("mail:001_a")
     assert gone.index("mail:002_b") < gone.index("mail:001_a")
@@ -116,27 +116,27 @@ def test_every_reason_for_a_refusal_is_named_and_nothing_is_started(homie, folde
         database, "INSERT INTO schema_migrations (version, migration_name, pack) VALUES (7, '007_x', 'tasks'), (1, '001_g', 'gone')"
     )
     before = fingerprint(tmp_path)
-    said = homie("reset", *folder, "--yes")
-    assert said.code == 1
-    assert len(problems(said.err)) == 1
-    assert said.err.startswith(f"Error: Nothing was rolled back in {database}:\n  - ")
+    result = homie("reset", *folder, "--yes")
+    assert result.code == 1
+    assert len(problems(result.err)) == 1
+    assert result.err.startswith(f"Error: Nothing was rolled back in {database}:\n  - ")
     for words in (
         "tasks:001_one",
         "tasks:002_two has no rollback_migration",
         "the installed pack does not ship tasks:007_x",
         "the pack of gone:001_g is not installed",
     ):
-        assert words in said.err
+        assert words in result.err
     assert fingerprint(tmp_path) == before
 
 
 def test_a_broken_pack_is_reported_as_broken_not_as_missing(homie, installed, shared: Path):
     (installed.site / "alarm_plugin" / "migrations" / "x.py").write_text("")
     before = fingerprint(shared.parent)
-    said = homie("reset", "--database", shared, "--yes")
-    assert said.code == 1
-    assert "Broken: alarm" in said.err
-    assert "is not installed" not in said.err
+    result = homie("reset", "--database", shared, "--yes")
+    assert result.code == 1
+    assert "Broken: alarm" in result.err
+    assert "is not installed" not in result.err
     assert fingerprint(shared.parent) == before
 
 
@@ -145,9 +145,9 @@ def test_one_that_fails_leaves_the_ones_before_it_rolled_back_and_the_snapshot(h
     (tmp_path / "tasks" / "001_one.py").write_text(
         ONE.replace("conn.execute('DROP TABLE one')", "conn.execute('DROP TABLE one')\n    raise RuntimeError('no')")
     )
-    said = homie("reset", *folder, "--yes", "--json")
-    assert (said.code, said.json["error"]["code"]) == (1, "migration_failed")
-    assert said.json["databases"][0]["rolled_back"] == ["tasks:002_two"]
+    result = homie("reset", *folder, "--yes", "--json")
+    assert (result.code, result.json["error"]["code"]) == (1, "migration_failed")
+    assert result.json["databases"][0]["rolled_back"] == ["tasks:002_two"]
     assert recorded(database) == ["tasks:001_one"]
     assert tables(database) == {"one"}
     assert len(snapshots(database)) == 1
@@ -160,16 +160,16 @@ def test_where_nothing_is_applied_nothing_is_done_nor_asked_nor_made(homie, fold
     if not exists:
         database.unlink()
     before = fingerprint(tmp_path)
-    said = homie("reset", *folder)
-    assert (said.code, said.err) == (0, "")
-    assert said.out.splitlines()[-1] == "  nothing to roll back"
+    result = homie("reset", *folder)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines()[-1] == "  nothing to roll back"
     assert fingerprint(tmp_path) == before
 
 
 def test_without_a_terminal_and_without_yes_nothing_is_done(homie, folder, tmp_path: Path):
     before = fingerprint(tmp_path)
-    said = homie("reset", *folder, "--json")
-    assert (said.code, said.json["error"]["code"]) == (2, "nobody_to_ask")
+    result = homie("reset", *folder, "--json")
+    assert (result.code, result.json["error"]["code"]) == (2, "nobody_to_ask")
     assert fingerprint(tmp_path) == before
 
 
@@ -180,8 +180,8 @@ def test_it_always_takes_a_snapshot(homie, folder):
 def test_where_the_snapshot_can_not_be_taken_nothing_is_rolled_back(homie, folder, tmp_path: Path):
     (tmp_path / "backups").write_text("a file of that name")
     before = fingerprint(tmp_path)
-    said = homie("reset", *folder, "--yes", "--json")
-    assert (said.code, said.json["error"]["code"]) == (1, "snapshot_failed")
+    result = homie("reset", *folder, "--yes", "--json")
+    assert (result.code, result.json["error"]["code"]) == (1, "snapshot_failed")
     assert fingerprint(tmp_path) == before
 
 
@@ -190,8 +190,8 @@ def test_every_database_of_a_data_folder_is_reset_and_an_error_in_one_is_not_the
     installed.pack("stuck", {"001_a.py": python_migration(1, "conn.execute('CREATE TABLE stuck (a)')")}, database="a.db")
     installed.pack("free", {"001_a.py": creates(1, "free")}, database="b.db")
     assert homie("apply", "--data-dir", tmp_path).code == 0
-    said = homie("reset", "--data-dir", tmp_path, "--yes", "--json")
-    assert said.code == 1
-    assert [each["rolled_back"] for each in said.json["databases"]] == [[], ["free:001_a"]]
+    result = homie("reset", "--data-dir", tmp_path, "--yes", "--json")
+    assert result.code == 1
+    assert [each["rolled_back"] for each in result.json["databases"]] == [[], ["free:001_a"]]
     assert recorded(tmp_path / "modules" / "a.db") == ["stuck:001_a"]
     assert recorded(tmp_path / "modules" / "b.db") == []

@@ -9,9 +9,9 @@ from helpers import creates, fingerprint, query, recorded, run_sql, tables
 
 def test_rollback_takes_one_step_back_and_says_it(homie, tasks: MigrationFolder):
     homie("apply", *tasks.options)
-    said = homie("rollback", "tasks", *tasks.options, "--yes", "--no-backup")
-    assert (said.code, said.err) == (0, "")
-    assert said.out.splitlines() == [f"{tasks.database} (from --database): an existing database", "  rolled back tasks:002_two"]
+    result = homie("rollback", "tasks", *tasks.options, "--yes", "--no-backup")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines() == [f"{tasks.database} (from --database): an existing database", "  rolled back tasks:002_two"]
     assert tables(tasks.database) == {"one"}
     assert recorded(tasks.database) == ["tasks:001_one"]
 
@@ -34,9 +34,9 @@ def test_rollback_stops_at_the_given_version(homie, tasks: MigrationFolder, opti
 
 
 def test_a_rollback_of_nothing_says_that_there_is_nothing(homie, tasks: MigrationFolder):
-    said = homie("rollback", "tasks", *tasks.options)
-    assert said.code == 0
-    assert said.out.splitlines() == [f"{tasks.database} (from --database): there is no database yet", "  nothing to roll back"]
+    result = homie("rollback", "tasks", *tasks.options)
+    assert result.code == 0
+    assert result.out.splitlines() == [f"{tasks.database} (from --database): there is no database yet", "  nothing to roll back"]
     assert not tasks.database.exists()
     assert homie("redo", "tasks", *tasks.options).out.splitlines()[1:] == ["  nothing to redo"]
 
@@ -47,18 +47,18 @@ def test_a_rollback_without_a_way_back_is_refused_before_anything_runs(homie, ta
     )
     homie("apply", *tasks.options)
     before = fingerprint(tasks.database.parent)
-    said = homie("rollback", "tasks", *tasks.options, "--to", "0", "--yes")
-    assert (said.code, said.out) == (1, "")
-    assert "tasks:003_three has no rollback_migration" in said.err
+    result = homie("rollback", "tasks", *tasks.options, "--to", "0", "--yes")
+    assert (result.code, result.out) == (1, "")
+    assert "tasks:003_three has no rollback_migration" in result.err
     assert fingerprint(tasks.database.parent) == before
 
 
 def test_redo_rolls_back_and_applies_again(homie, tasks: MigrationFolder):
     homie("apply", *tasks.options)
     run_sql(tasks.database, "INSERT INTO two VALUES (1, 'gone after a redo')")
-    said = homie("redo", "tasks", *tasks.options, "--yes", "--no-backup")
-    assert (said.code, said.err) == (0, "")
-    assert said.out.splitlines()[1:] == ["  rolled back tasks:002_two", "  applied tasks:002_two"]
+    result = homie("redo", "tasks", *tasks.options, "--yes", "--no-backup")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines()[1:] == ["  rolled back tasks:002_two", "  applied tasks:002_two"]
     assert query(tasks.database, "SELECT * FROM two") == []
     assert recorded(tasks.database) == ["tasks:001_one", "tasks:002_two"]
 

@@ -51,35 +51,35 @@ def in_backups(path: Path) -> list[str]:
 
 
 def test_backup_says_where_the_snapshot_is_and_how_large(homie, path: Path, options) -> None:
-    said = homie("backup", *options)
+    result = homie("backup", *options)
     (name,) = in_backups(path)
     assert name.endswith(".tasks-1.db")
-    assert (said.code, said.err) == (0, "")
-    assert said.out.splitlines()[0] == f"{path} (from --database): an existing database"
-    assert said.out.splitlines()[1].startswith(f"  snapshot: {path.parent / 'backups' / name} (")
-    assert len(said.out.splitlines()) == 2
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines()[0] == f"{path} (from --database): an existing database"
+    assert result.out.splitlines()[1].startswith(f"  snapshot: {path.parent / 'backups' / name} (")
+    assert len(result.out.splitlines()) == 2
     assert query(path.parent / "backups" / name, "SELECT text FROM one") == [("first",)]
 
 
 def test_backup_as_json_adds_the_path_to_what_status_says(homie, path: Path, options) -> None:
-    said = homie("backup", *options, "--json")
-    (database,) = said.json["databases"]
+    result = homie("backup", *options, "--json")
+    (database,) = result.json["databases"]
     assert database["snapshot"] == str(path.parent / "backups" / in_backups(path)[0])
     assert (database["path"], database["exists"], database["state"]) == (str(path), True, "pending")
-    assert said.json["error"] is None
-    assert (said.code, said.err) == (0, "")
+    assert result.json["error"] is None
+    assert (result.code, result.err) == (0, "")
 
 
 def test_backup_is_quiet_on_request(homie, options) -> None:
-    said = homie("backup", *options, "-q")
-    assert (said.code, said.out, said.err) == (0, "", "")
+    result = homie("backup", *options, "-q")
+    assert (result.code, result.out, result.err) == (0, "", "")
 
 
 def test_backup_of_a_named_database_that_is_not_there_ends_with_2_and_makes_nothing(homie, path: Path, options) -> None:
     gone = path.with_name("gone.db")
-    said = homie("backup", *options[:2], "--database", gone, "--json")
-    assert said.code == 2
-    assert said.json["error"]["code"] == "database_not_reachable"
+    result = homie("backup", *options[:2], "--database", gone, "--json")
+    assert result.code == 2
+    assert result.json["error"]["code"] == "database_not_reachable"
     assert not gone.exists()
     assert not (path.parent / "backups").exists()
 
@@ -88,8 +88,8 @@ def test_backup_of_all_databases_takes_those_that_are_there(homie, installed, tm
     installed.pack("alpha", {"001_a.py": creates(1, "a")})
     installed.pack("zebra", {"001_z.py": creates(1, "z")})
     assert homie("apply", "--data-dir", tmp_path, "--pack", "alpha").code == 0
-    said = homie("backup", "--data-dir", tmp_path)
-    assert (said.code, said.err) == (0, "")
+    result = homie("backup", "--data-dir", tmp_path)
+    assert (result.code, result.err) == (0, "")
     (name,) = in_backups(tmp_path / "modules" / "homie_alpha.db")
     assert name.startswith("homie_alpha.")
     assert not (tmp_path / "modules" / "homie_zebra.db").exists()
@@ -119,8 +119,8 @@ def test_backup_of_a_named_empty_database_is_refused(homie, path: Path, options)
 
 def test_backup_of_a_database_that_can_not_be_read_does_not_stop_another(homie, tmp_path: Path, path: Path, options) -> None:
     (tmp_path / "text.db").write_text("no database " * 100)
-    said = homie("backup", "--dir", options[1], "--database", tmp_path / "text.db", "--database", path)
-    assert said.code == 2
+    result = homie("backup", "--dir", options[1], "--database", tmp_path / "text.db", "--database", path)
+    assert result.code == 2
     assert len(in_backups(path)) == 1
 
 
@@ -128,14 +128,14 @@ def test_backup_behind_a_writer_ends_with_1_and_names_it(homie_process, path: Pa
     writer = sqlite3.connect(path, isolation_level=None)
     try:
         writer.execute("BEGIN IMMEDIATE")
-        said = homie_process("backup", *options, "--lock-timeout", "0.5")
+        result = homie_process("backup", *options, "--lock-timeout", "0.5")
     finally:
         writer.close()
-    assert said.code == 1
-    assert "keeps it locked" in said.err
+    assert result.code == 1
+    assert "keeps it locked" in result.err
     if Path("/proc/locks").exists():
-        assert f"process {os.getpid()} " in said.err
-        assert f"waiting for process {os.getpid()} " in said.err
+        assert f"process {os.getpid()} " in result.err
+        assert f"waiting for process {os.getpid()} " in result.err
     assert in_backups(path) == []
 
 
@@ -148,11 +148,11 @@ def test_backups_lists_them_newest_first_with_what_was_applied(homie, path: Path
     begun.write_bytes(b"x" * 10)
     before = fingerprint(path.parent)
 
-    said = homie("backups", *options)
+    result = homie("backups", *options)
 
     assert fingerprint(path.parent) == before
-    assert (said.code, said.err) == (0, "")
-    head, *rows = said.out.splitlines()
+    assert (result.code, result.err) == (0, "")
+    head, *rows = result.out.splitlines()
     assert head == f"{path}: 3 snapshots in {path.parent / 'backups'}"
     assert [row.split()[-1] for row in rows] == sorted(in_backups(path), reverse=True)
     assert ("tasks-2" in rows[0], " automatic " in rows[0]) == (True, True)
@@ -162,8 +162,8 @@ def test_backups_lists_them_newest_first_with_what_was_applied(homie, path: Path
 
 
 def test_backups_as_json(homie, path: Path, options, snapshot: Path) -> None:
-    said = homie("backups", *options, "--json")
-    (database,) = said.json["databases"]
+    result = homie("backups", *options, "--json")
+    (database,) = result.json["databases"]
     (found,) = database["snapshots"]
     assert found == {
         "path": str(snapshot),
@@ -173,16 +173,16 @@ def test_backups_as_json(homie, path: Path, options, snapshot: Path) -> None:
         "kind": "by_hand",
     }
     assert found["taken_at"].endswith("+00:00")
-    assert said.code == 0
+    assert result.code == 0
 
 
 def test_backups_where_there_are_none(homie, path: Path, options) -> None:
-    said = homie("backups", *options)
-    assert (said.code, said.out, said.err) == (0, f"{path}: 0 snapshots\n", "")
+    result = homie("backups", *options)
+    assert (result.code, result.out, result.err) == (0, f"{path}: 0 snapshots\n", "")
     assert not (path.parent / "backups").exists()
 
 
-# --- restore: who is asked -------------------------------------------------------------------------------
+# --- restore: the question ------------------------------------------------------------------------------
 
 
 def test_restore_asks_with_what_would_change_counted(on_a_terminal, path: Path, options, snapshot: Path) -> None:
@@ -227,9 +227,9 @@ def test_without_a_terminal_and_without_yes_it_ends_with_2_and_nothing_changed(
     homie, homie_process, path: Path, options, snapshot: Path
 ) -> None:
     before = fingerprint(path.parent)
-    said, alone = homie("restore", snapshot, *options, "--json"), homie_process("restore", snapshot, *options)
-    assert said.code == alone.code == 2
-    assert said.json["error"]["code"] == "nobody_to_ask"
+    result, alone = homie("restore", snapshot, *options, "--json"), homie_process("restore", snapshot, *options)
+    assert result.code == alone.code == 2
+    assert result.json["error"]["code"] == "nobody_to_ask"
     assert "--yes" in alone.err
     assert len(problems(alone.err)) == 1
     assert fingerprint(path.parent) == before
@@ -239,10 +239,10 @@ def test_without_a_terminal_and_without_yes_it_ends_with_2_and_nothing_changed(
 
 
 def test_restore_says_what_it_did_and_where_the_state_before_is(homie, path: Path, options, snapshot: Path) -> None:
-    said = homie("restore", snapshot, *options, "--yes")
+    result = homie("restore", snapshot, *options, "--yes")
     (before,) = set(in_backups(path)) - {snapshot.name}
-    assert (said.code, said.err) == (0, "")
-    assert said.out.splitlines() == [
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines() == [
         f"{path} (from --database): an existing database",
         f"  restored {snapshot}",
         "  pending again: tasks:002_two",
@@ -253,15 +253,15 @@ def test_restore_says_what_it_did_and_where_the_state_before_is(homie, path: Pat
 
 
 def test_restore_as_json(homie, path: Path, options, snapshot: Path) -> None:
-    said = homie("restore", snapshot, *options, "--yes", "--json")
-    (database,) = said.json["databases"]
+    result = homie("restore", snapshot, *options, "--yes", "--json")
+    (database,) = result.json["databases"]
     rows = {each["table"]: (each["before"], each["after"]) for each in database["restored"]["rows"]}
     assert (rows["one"], rows["two"]) == ((3, 1), (0, None))
     assert database["restored"]["source"] == str(snapshot)
     assert (database["restored"]["pending_again"], database["restored"]["applied_again"]) == (["tasks:002_two"], [])
     assert Path(database["snapshot"]).exists()
     assert (database["state"], database["packs"][0]["current_version"]) == ("pending", 1)
-    assert said.code == 0
+    assert result.code == 0
 
     undone = homie("restore", database["snapshot"], *options, "--yes", "--json").json["databases"][0]["restored"]
     assert (undone["pending_again"], undone["applied_again"]) == ([], ["tasks:002_two"])
@@ -269,9 +269,9 @@ def test_restore_as_json(homie, path: Path, options, snapshot: Path) -> None:
 
 
 def test_restore_without_a_backup_leaves_none(homie, path: Path, options, snapshot: Path) -> None:
-    said = homie("restore", snapshot, *options, "--yes", "--no-backup", "--json")
-    assert said.code == 0
-    assert said.json["databases"][0]["snapshot"] is None
+    result = homie("restore", snapshot, *options, "--yes", "--no-backup", "--json")
+    assert result.code == 0
+    assert result.json["databases"][0]["snapshot"] is None
     assert in_backups(path) == [snapshot.name]
 
 
@@ -291,9 +291,9 @@ def test_restore_prefers_a_file_that_is_there_to_one_of_that_name_in_the_folder(
 
 def test_restore_makes_a_database_that_is_gone(homie, path: Path, options, snapshot: Path) -> None:
     path.unlink()
-    said = homie("restore", snapshot, *options, "--yes")
-    assert said.code == 0
-    assert said.out.startswith(f"{path} (from --database): a new database\n")
+    result = homie("restore", snapshot, *options, "--yes")
+    assert result.code == 0
+    assert result.out.startswith(f"{path} (from --database): a new database\n")
     assert query(path, "SELECT text FROM one") == [("first",)]
 
 
@@ -307,10 +307,10 @@ def test_a_file_that_can_not_be_restored_ends_with_2_and_changes_nothing(
     elif what == "empty":
         file.touch()
     before = fingerprint(path.parent)
-    said = homie("restore", file if what else "", *options, "--yes", "--json")
-    assert said.code == 2
-    assert said.json["error"]["code"] == ("snapshot_unusable" if what else "usage")
-    assert said.json["error"]["message"].startswith(("Nothing was put back", "Nothing was restored"))
+    result = homie("restore", file if what else "", *options, "--yes", "--json")
+    assert result.code == 2
+    assert result.json["error"]["code"] == ("snapshot_unusable" if what else "usage")
+    assert result.json["error"]["message"].startswith(("Nothing was put back", "Nothing was restored"))
     assert fingerprint(path.parent) == before
 
 
@@ -320,13 +320,13 @@ def test_restore_behind_a_writer_ends_with_1_names_it_and_changes_nothing(
     before, writer = fingerprint(path.parent), sqlite3.connect(path, isolation_level=None)
     try:
         writer.execute("BEGIN IMMEDIATE")
-        said = homie_process("restore", snapshot, *options, "--yes", "--lock-timeout", "0.5")
+        result = homie_process("restore", snapshot, *options, "--yes", "--lock-timeout", "0.5")
     finally:
         writer.close()
-    assert said.code == 1
+    assert result.code == 1
     if Path("/proc/locks").exists():
-        assert f"process {os.getpid()} " in said.err
-    assert "Traceback" not in said.err
+        assert f"process {os.getpid()} " in result.err
+    assert "Traceback" not in result.err
     assert fingerprint(path.parent) == before
 
 
@@ -374,8 +374,8 @@ def test_a_snapshot_is_restored_into_the_database_that_its_name_begins_with(
     (snapshot,) = listed[file]
     run_sql(several / file, "CREATE TABLE later (a)")
     others = {name: digest for name, digest in fingerprint(several).items() if name.startswith("homie_") and name != file}
-    said = homie("restore", snapshot.name if bare else snapshot, "--data-dir", tmp_path, "--yes")
-    assert said.code == 0, said.err
+    result = homie("restore", snapshot.name if bare else snapshot, "--data-dir", tmp_path, "--yes")
+    assert result.code == 0, result.err
     assert "later" not in tables(several / file)
     assert {name: fingerprint(several)[name] for name in others} == others
 
@@ -383,10 +383,10 @@ def test_a_snapshot_is_restored_into_the_database_that_its_name_begins_with(
 def test_a_snapshot_with_another_name_needs_a_database(homie, several: Path, tmp_path: Path) -> None:
     run_sql(tmp_path / "mine.db", "CREATE TABLE mine (a)")
     before = fingerprint(several)
-    said = homie("restore", tmp_path / "mine.db", "--data-dir", tmp_path, "--yes", "--json")
-    assert said.code == 2
-    assert said.json["error"]["code"] == "usage"
-    assert "--database PATH" in said.json["error"]["message"]
+    result = homie("restore", tmp_path / "mine.db", "--data-dir", tmp_path, "--yes", "--json")
+    assert result.code == 2
+    assert result.json["error"]["code"] == "usage"
+    assert "--database PATH" in result.json["error"]["message"]
     assert fingerprint(several) == before
     assert homie("restore", tmp_path / "mine.db", "--data-dir", tmp_path, "--pack", "zebra", "--yes").code == 0
     assert tables(several / "homie_zebra.db") == {"mine"}

@@ -26,9 +26,9 @@ def six(homie, tmp_path: Path):
     return call
 
 
-def listed(said) -> list[list[str]]:
+def listed(result) -> list[list[str]]:
     """The words of the lines below the pack's."""
-    return [line.split() for line in said.out.splitlines()[2:]]
+    return [line.split() for line in result.out.splitlines()[2:]]
 
 
 TIME = ["2026-01-05", "09:30:00", "UTC"]
@@ -60,8 +60,8 @@ def test_every_pack_that_needs_attention_is_listed(six, tmp_path: Path):
 
 def test_of_a_pack_that_is_up_to_date_the_newest_is_listed(six):
     six("apply", "--no-backup")
-    said = six("status")
-    assert [line[:2] for line in listed(said)] == [["applied", "006_t6"], ["and", "5"]]
+    result = six("status")
+    assert [line[:2] for line in listed(result)] == [["applied", "006_t6"], ["and", "5"]]
 
 
 def test_json_is_always_whole(six):
@@ -90,19 +90,19 @@ def test_a_time_has_its_zone_where_it_is_sure(six, tmp_path: Path, stored: str, 
 def test_several_databases_are_summed_up_in_a_last_line(six, tmp_path: Path):
     new, text = tmp_path / "new.db", tmp_path / "text.db"
     assert "databases:" not in six("status").out
-    said = six("status", "--database", new)
-    assert said.out.splitlines()[-1] == "2 databases: 1 new, 1 pending; 8 migrations pending"
+    result = six("status", "--database", new)
+    assert result.out.splitlines()[-1] == "2 databases: 1 new, 1 pending; 8 migrations pending"
     text.write_text("not a database " * 100)
-    said = six("status", "--database", new, "--database", text)
-    assert said.code == 2
-    assert said.out.splitlines()[-1] == "3 databases: 1 new, 1 pending, 1 with an error; 8 migrations pending"
+    result = six("status", "--database", new, "--database", text)
+    assert result.code == 2
+    assert result.out.splitlines()[-1] == "3 databases: 1 new, 1 pending, 1 with an error; 8 migrations pending"
     assert six("status", "--database", new, "-q").out == ""
 
 
 def test_status_of_what_is_not_there_yet_says_so(homie, tasks: MigrationFolder):
-    said = homie("status", *tasks.options)
-    assert (said.code, said.err) == (0, "")
-    assert said.out.splitlines() == [
+    result = homie("status", *tasks.options)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines() == [
         f"{tasks.database}: new (not made yet)",
         "  tasks: pending, version 0 of 2",
         "    pending  001_one",
@@ -171,8 +171,8 @@ def test_of_several_databases_those_in_order_come_first_a_line_each_by_their_fol
     options = tuple(word for each in (*done, tasks.database) for word in ("--database", each))
     for each in done:
         assert homie("apply", "--dir", tasks.folder, "--database", each).code == 0
-    said = homie("status", "--dir", tasks.folder, *options)
-    assert said.out.splitlines() == [
+    result = homie("status", "--dir", tasks.folder, *options)
+    assert result.out.splitlines() == [
         f"up to date in {folders['a']}:",
         "  one.db            tasks 2",
         "  a_longer_name.db  tasks 2",
@@ -216,11 +216,11 @@ def test_many_databases_fit_a_terminal(on_a_terminal, many_databases: tuple[Path
 
 def test_many_databases_are_plain_in_a_pipe(homie_process, many_databases: tuple[Path, Path]):
     data, site = many_databases
-    said = homie_process("status", "--data-dir", data, env={**os.environ, "PYTHONPATH": str(site), "TERM": "xterm-256color"})
-    assert said.code == 2
-    assert said.out.isascii()
-    assert "\x1b" not in said.out
-    assert all(line == line.rstrip() for line in said.out.splitlines())
+    result = homie_process("status", "--data-dir", data, env={**os.environ, "PYTHONPATH": str(site), "TERM": "xterm-256color"})
+    assert result.code == 2
+    assert result.out.isascii()
+    assert "\x1b" not in result.out
+    assert all(line == line.rstrip() for line in result.out.splitlines())
 
 
 @pytest.fixture(scope="module")

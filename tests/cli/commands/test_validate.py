@@ -29,16 +29,16 @@ def tasks(homie, tmp_path: Path) -> MigrationFolder:
 
 
 def test_a_database_in_order_has_no_findings_and_ends_with_0(homie, tasks: MigrationFolder):
-    said = homie("validate", *tasks.options)
-    assert (said.code, said.out, said.err) == (0, f"{tasks.database}: 0 findings\n", "")
+    result = homie("validate", *tasks.options)
+    assert (result.code, result.out, result.err) == (0, f"{tasks.database}: 0 findings\n", "")
 
 
 def test_each_finding_is_a_line_with_its_code_and_a_line_of_advice_and_it_ends_with_4(homie, tasks: MigrationFolder):
     (tasks.folder / "001_one.sql").write_text("CREATE TABLE one (a); INSERT INTO one VALUES (1)")
     run_sql(tasks.database, "ALTER TABLE two ADD COLUMN b; UPDATE schema_migrations SET applied_at = '2026-01-05 09:30:00'")
-    said = homie("validate", *tasks.options)
-    assert (said.code, said.err) == (4, "")
-    assert said.out.splitlines() == [
+    result = homie("validate", *tasks.options)
+    assert (result.code, result.err) == (4, "")
+    assert result.out.splitlines() == [
         f"{tasks.database}: 2 findings",
         "  edited: tasks:001_one was edited after it was applied at 2026-01-05 09:30:00 UTC; the version that was applied stays in effect; "
         "the pack now produces another schema than the one that is there (two)",
@@ -50,10 +50,10 @@ def test_each_finding_is_a_line_with_its_code_and_a_line_of_advice_and_it_ends_w
 
 def test_json_has_every_finding_with_the_promised_keys(homie, tasks: MigrationFolder):
     run_sql(tasks.database, "DROP TABLE one; DELETE FROM schema_migrations WHERE version = 1")
-    said = homie("validate", *tasks.options, "--json")
-    assert said.code == 4
-    (database,) = said.json["databases"]
-    assert (said.json["broken"], said.json["error"]) == ([], None)
+    result = homie("validate", *tasks.options, "--json")
+    assert result.code == 4
+    (database,) = result.json["databases"]
+    assert (result.json["broken"], result.json["error"]) == ([], None)
     assert database["path"] == str(tasks.database)
     assert {"path", "exists", "state", "packs"} <= database.keys()
     (found,) = database["findings"]
@@ -62,25 +62,25 @@ def test_json_has_every_finding_with_the_promised_keys(homie, tasks: MigrationFo
 
 
 def test_json_of_a_database_in_order_has_an_empty_list(homie, tasks: MigrationFolder):
-    said = homie("validate", *tasks.options, "--json")
-    assert said.code == 0
-    assert said.json["databases"][0]["findings"] == []
+    result = homie("validate", *tasks.options, "--json")
+    assert result.code == 0
+    assert result.json["databases"][0]["findings"] == []
 
 
 @pytest.mark.parametrize("drift", [False, True])
 def test_with_quiet_only_the_exit_code_reports(homie, tasks: MigrationFolder, drift):
     if drift:
         run_sql(tasks.database, "DROP TABLE one")
-    said = homie("validate", *tasks.options, "-q")
-    assert (said.code, said.out, said.err) == (4 if drift else 0, "", "")
+    result = homie("validate", *tasks.options, "-q")
+    assert (result.code, result.out, result.err) == (4 if drift else 0, "", "")
 
 
 def test_a_process_of_its_own_ends_with_the_same_code_and_changes_no_byte(homie_process, tasks: MigrationFolder, tmp_path: Path):
     run_sql(tasks.database, "DROP TABLE one")
     before = fingerprint(tmp_path)
-    said = homie_process("validate", *tasks.options)
-    assert (said.code, said.err) == (4, "")
-    assert "drift_table_removed: the table `one`, which its migrations create, is missing" in said.out
+    result = homie_process("validate", *tasks.options)
+    assert (result.code, result.err) == (4, "")
+    assert "drift_table_removed: the table `one`, which its migrations create, is missing" in result.out
     assert fingerprint(tmp_path) == before
 
 
@@ -89,8 +89,8 @@ def test_the_output_of_a_migration_in_the_replay_is_not_in_the_document(homie, t
         "def get_migration_version(): return 3\ndef apply_migration(conn):\n    print('hello')\n    conn.execute('CREATE TABLE x (a)')\n"
     )
     assert homie("apply", *tasks.options, "--no-backup").code == 0
-    said = homie("validate", *tasks.options, "--json")
-    assert (said.code, said.json["databases"][0]["findings"]) == (0, [])
+    result = homie("validate", *tasks.options, "--json")
+    assert (result.code, result.json["databases"][0]["findings"]) == (0, [])
 
 
 # --- databases that are not there, not ours, not readable -----------------------------------------------------------------
@@ -98,8 +98,8 @@ def test_the_output_of_a_migration_in_the_replay_is_not_in_the_document(homie, t
 
 def test_a_missing_database_has_no_findings_and_stays_missing(homie, tasks: MigrationFolder, tmp_path: Path):
     nowhere = tmp_path / "nowhere.db"
-    said = homie("validate", "--dir", tasks.folder, "--database", nowhere)
-    assert (said.code, said.out) == (0, f"{nowhere}: 0 findings\n")
+    result = homie("validate", "--dir", tasks.folder, "--database", nowhere)
+    assert (result.code, result.out) == (0, f"{nowhere}: 0 findings\n")
     assert not nowhere.exists()
 
 
@@ -118,8 +118,8 @@ def test_a_missing_folder_and_a_file_that_is_not_a_database_end_with_2(homie, ta
 
 def test_another_tools_record_is_refused_with_1(homie, tasks: MigrationFolder, tmp_path: Path):
     run_sql(tmp_path / "rails.db", "CREATE TABLE schema_migrations (version TEXT PRIMARY KEY)")
-    said = homie("validate", "--dir", tasks.folder, "--database", tmp_path / "rails.db", "--json")
-    assert (said.code, said.json["error"]["code"]) == (1, "foreign_tracking_table")
+    result = homie("validate", "--dir", tasks.folder, "--database", tmp_path / "rails.db", "--json")
+    assert (result.code, result.json["error"]["code"]) == (1, "foreign_tracking_table")
 
 
 def test_a_database_with_the_earlier_table_is_validated_and_not_brought_up_to_date(homie, tasks: MigrationFolder):
@@ -127,9 +127,9 @@ def test_a_database_with_the_earlier_table_is_validated_and_not_brought_up_to_da
     record = "INSERT INTO schema_migrations (version, migration_name) VALUES (1, '001_one'), (2, '002_two');"
     run_sql(tasks.database, f"{EARLIER_TABLE} {record} CREATE TABLE one (a); CREATE TABLE two (b);")
     before = fingerprint(tasks.database.parent)
-    said = homie("validate", *tasks.options)
-    assert said.code == 4
-    assert "drift_column_renamed: `two` has `b` where its migrations create `a`" in said.out
+    result = homie("validate", *tasks.options)
+    assert result.code == 4
+    assert "drift_column_renamed: `two` has `b` where its migrations create `a`" in result.out
     assert fingerprint(tasks.database.parent) == before
 
 
@@ -141,8 +141,8 @@ def test_an_interrupted_database_is_reported_and_unchanged(homie, tasks: Migrati
     )
     subprocess.run([sys.executable, "-c", code, str(tasks.database)], check=False)
     before = fingerprint(tmp_path)
-    said = homie("validate", *tasks.options, "--json")
-    assert (said.code, said.json["error"]["code"]) == (1, "database_interrupted")
+    result = homie("validate", *tasks.options, "--json")
+    assert (result.code, result.json["error"]["code"]) == (1, "database_interrupted")
     assert fingerprint(tmp_path) == before
 
 
@@ -150,8 +150,8 @@ def test_a_database_that_others_write_to_is_validated_beside_them(homie, tasks: 
     with closing(sqlite3.connect(tasks.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         other.execute("INSERT INTO one VALUES (1)")
-        said = homie("validate", *tasks.options, "--lock-timeout", "0.2")
-    assert said.code == 0
+        result = homie("validate", *tasks.options, "--lock-timeout", "0.2")
+    assert result.code == 0
 
 
 # --- installed packs ----------------------------------------------------------------------------------------------------
@@ -164,9 +164,9 @@ def test_several_databases_are_each_validated_and_one_with_findings_is_enough_fo
     assert homie("apply", "--data-dir", tmp_path).code == 0
     assert homie("validate", "--data-dir", tmp_path).code == 0
     run_sql(tmp_path / "modules" / "homie_beta.db", "DROP TABLE b")
-    said = homie("validate", "--data-dir", tmp_path)
-    assert said.code == 4
-    heads = [line for line in said.out.splitlines() if not line.startswith(" ")]
+    result = homie("validate", "--data-dir", tmp_path)
+    assert result.code == 4
+    heads = [line for line in result.out.splitlines() if not line.startswith(" ")]
     assert heads == [
         f"{tmp_path / 'modules' / 'homie_alpha.db'}: 0 findings",
         f"{tmp_path / 'modules' / 'homie_beta.db'}: 1 finding",
@@ -181,10 +181,10 @@ def test_a_database_that_can_not_be_read_does_not_hide_the_findings_of_another(h
     homie("apply", "--data-dir", tmp_path)
     (tmp_path / "modules" / "homie_alpha.db").write_text("no database " * 100)
     run_sql(tmp_path / "modules" / "homie_beta.db", "DROP TABLE b")
-    said = homie("validate", "--data-dir", tmp_path)
-    assert said.code == 2
-    assert "drift_table_removed" in said.out
-    assert len(problems(said.err)) == 1
+    result = homie("validate", "--data-dir", tmp_path)
+    assert result.code == 2
+    assert "drift_table_removed" in result.out
+    assert len(problems(result.err)) == 1
 
 
 def test_with_a_named_pack_only_its_findings_are_reported(homie, installed, tmp_path: Path):
@@ -203,14 +203,14 @@ def test_a_broken_pack_ends_with_1_and_its_records_are_not_called_orphaned(homie
     folder = installed.pack("beta", {"001_b.py": creates(1, "b")}, database="homie_both.db")
     homie("apply", "--data-dir", tmp_path)
     (folder / "no rule.py").touch()
-    said = homie("validate", "--data-dir", tmp_path, "--json")
-    assert said.code == 1
-    assert said.json["databases"][0]["findings"] == []
-    assert [each["entry_point"] for each in said.json["broken"]] == ["beta"]
+    result = homie("validate", "--data-dir", tmp_path, "--json")
+    assert result.code == 1
+    assert result.json["databases"][0]["findings"] == []
+    assert [each["entry_point"] for each in result.json["broken"]] == ["beta"]
     run_sql(tmp_path / "modules" / "homie_both.db", "DROP TABLE a")
-    said = homie("validate", "--data-dir", tmp_path, "--json")
-    assert said.code == 1
-    assert [each["code"] for each in said.json["databases"][0]["findings"]] == ["drift_table_removed"]
+    result = homie("validate", "--data-dir", tmp_path, "--json")
+    assert result.code == 1
+    assert [each["code"] for each in result.json["databases"][0]["findings"]] == ["drift_table_removed"]
 
 
 def test_records_of_a_distribution_that_is_gone_are_orphaned(homie, installed, tmp_path: Path):
@@ -219,10 +219,10 @@ def test_records_of_a_distribution_that_is_gone_are_orphaned(homie, installed, t
     installed.pack("beta", {"001_b.py": creates(1, "b")}, database="homie_both.db")
     homie("apply", "--data-dir", tmp_path)
     (installed.site / "beta_dist-1.0.dist-info" / "entry_points.txt").unlink()
-    said = homie("validate", "--data-dir", tmp_path)
-    assert said.code == 4
-    assert "  orphaned: beta:001_b was applied at " in said.out
-    assert "Install the pack again, or remove its record: `homie migrations repair beta:001_b`." in said.out
+    result = homie("validate", "--data-dir", tmp_path)
+    assert result.code == 4
+    assert "  orphaned: beta:001_b was applied at " in result.out
+    assert "Install the pack again, or remove its record: `homie migrations repair beta:001_b`." in result.out
 
 
 def test_records_behind_an_entry_point_that_can_not_be_loaded_are_not_called_orphaned(homie, installed, tmp_path: Path):
@@ -232,9 +232,9 @@ def test_records_behind_an_entry_point_that_can_not_be_loaded_are_not_called_orp
     homie("apply", "--data-dir", tmp_path)
     (folder.parent / "__init__.py").write_text("raise ImportError('a library is missing')")
     sys.modules.pop(folder.parent.name, None)
-    said = homie("validate", "--data-dir", tmp_path, "--json")
-    assert said.code == 1
-    assert said.json["databases"][0]["findings"] == []
+    result = homie("validate", "--data-dir", tmp_path, "--json")
+    assert result.code == 1
+    assert result.json["databases"][0]["findings"] == []
 
 
 # --- refusals that explain ----------------------------------------------------------------------------------------------
@@ -244,10 +244,10 @@ def test_records_behind_an_entry_point_that_can_not_be_loaded_are_not_called_orp
 def test_what_refuses_a_late_migration_says_whether_the_order_matters(homie, tasks: MigrationFolder, command):
     run_sql(tasks.database, "DROP TABLE one; DELETE FROM schema_migrations WHERE version = 1")
     before = fingerprint(tasks.database.parent)
-    said = homie(command, *tasks.options)
-    assert (said.code, len(problems(said.err))) == (1, 1)
-    assert "applied now, the migrations produce the same schema as in the order of their versions" in said.err
-    assert "--allow-late" in said.err
+    result = homie(command, *tasks.options)
+    assert (result.code, len(problems(result.err))) == (1, 1)
+    assert "applied now, the migrations produce the same schema as in the order of their versions" in result.err
+    assert "--allow-late" in result.err
     assert homie(command, *tasks.options, "--json").json["error"]["code"] == "migration_late"
     assert fingerprint(tasks.database.parent) == before
     assert homie("plan", *tasks.options, "--allow-late").code == 0
@@ -257,10 +257,10 @@ def test_what_refuses_a_late_migration_says_whether_the_order_matters(homie, tas
 def test_what_refuses_a_replaced_migration_says_whether_the_schema_is_there(homie, tasks: MigrationFolder, command):
     (tasks.folder / "002_two.sql").unlink()
     (tasks.folder / "002_other.sql").write_text("CREATE TABLE two (a, b)")
-    said = homie(command, *tasks.options)
-    assert (said.code, len(problems(said.err))) == (1, 1)
-    assert "the schema is not the one that the pack produces today" in said.err
-    assert "`two` lacks the column `b`, which its migrations create" in said.err
+    result = homie(command, *tasks.options)
+    assert (result.code, len(problems(result.err))) == (1, 1)
+    assert "the schema is not the one that the pack produces today" in result.err
+    assert "`two` lacks the column `b`, which its migrations create" in result.err
 
 
 def test_a_repaired_finding_is_gone(homie, tasks: MigrationFolder):
