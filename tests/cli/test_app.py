@@ -51,7 +51,7 @@ def test_the_help_has_the_commands_under_headings(homie):
 
 
 @pytest.mark.parametrize("arguments", [(), *((command,) for command in COMMANDS)], ids=lambda each: " ".join(each) or "group")
-def test_h_is_help_and_help_is_plain_text_in_a_pipe(homie, arguments: tuple[str, ...]):
+def test_h_shows_help_which_is_plain_text_in_a_pipe(homie, arguments: tuple[str, ...]):
     short, long = homie(*arguments, "-h"), homie(*arguments, "--help")
     assert (short.code, short.out) == (0, long.out)
     assert short.out.isascii()

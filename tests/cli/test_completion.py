@@ -90,7 +90,7 @@ def test_snapshots_are_offered_by_their_names(homie, applied: MigrationFolder, t
     "line",
     ["fly", "migrations fly", "migrations fleet fly", "migrations status --database", "migrations new-pack", "migrations apply"],
 )
-def test_of_what_is_not_known_nothing_is_offered(line: str) -> None:
+def test_nothing_is_offered_for_what_is_not_known(line: str) -> None:
     assert offered(line) == []
 
 

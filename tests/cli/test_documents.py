@@ -87,7 +87,7 @@ def test_a_document_of_the_stated_shape_passes():
     check("plan", {**DOCUMENT, "databases": [{**DATABASE, "plan": [], "left_out": [], "edited": ["a:1"]}]})
 
 
-def test_two_documents_are_no_document():
+def test_two_documents_on_stdout_are_not_valid_json():
     with pytest.raises(ValueError, match="Extra data"):
         read_document(["status"], "{}\n{}")
 

@@ -103,7 +103,7 @@ def test_a_traceback_is_part_of_its_error(homie, tasks: MigrationFolder):
     assert "ValueError: no" in only(result.events, "error")["traceback"]
 
 
-def test_what_anybody_writes_to_stderr_becomes_a_message(homie_process, tasks: MigrationFolder):
+def test_every_line_on_stderr_becomes_a_message(homie_process, tasks: MigrationFolder):
     tasks.add({"003_loud.py": python_migration(3, LOUD, head="import subprocess, sys, warnings")})
     result = homie_process("apply", *tasks.options, JSON, "--json", env={**os.environ, "PYTHONWARNINGS": "default"})
     assert (result.code, result.json["error"]) == (0, None)
@@ -367,7 +367,7 @@ def test_none_shows_no_bar_on_a_terminal(on_a_terminal, tasks: MigrationFolder, 
     assert "applied tasks:003_long" in terminal.seen
 
 
-def test_a_closed_stderr_is_no_reason_to_stop(monkeypatch):
+def test_a_run_continues_with_a_closed_stderr(monkeypatch):
     monkeypatch.setattr("sys.stderr", None)
     with EventLines() as events:
         events.emit("message", text="x")

@@ -245,7 +245,7 @@ def test_the_progress_of_a_run_stays_text(place: Place, on_a_terminal):
     assert "applying tasks:002_two[bold]\\x1b[31m since" in re.sub(r"\x1b\[[0-9;]*m", "", terminal.seen)
 
 
-def test_what_is_logged_stays_text(capsys: pytest.CaptureFixture[str]):
+def test_logged_text_stays_text(capsys: pytest.CaptureFixture[str]):
     import logging
 
     from homie_migrations_core.cli.output import log_on_stderr

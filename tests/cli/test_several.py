@@ -35,7 +35,7 @@ def test_a_failing_migration_in_one_database_does_not_stop_another(homie, instal
     ]
 
 
-def test_a_database_that_is_none_does_not_stop_another(homie, tmp_path: Path):
+def test_a_file_that_is_not_a_database_does_not_stop_another_database(homie, tmp_path: Path):
     (tmp_path / "text.db").write_text("no database " * 100)
     result = homie("apply", "--database", tmp_path / "text.db", "--database", tmp_path / FILE)
     assert result.code == 2

@@ -207,7 +207,7 @@ def test_the_name_of_a_folder_pack(homie, tmp_path: Path, folder: str, options, 
 
 
 @pytest.mark.parametrize("folder", ["Homie Tasks", "2tasks", "Homie Tasks/migrations", "tasks-migrations"])
-def test_a_folder_name_that_can_be_no_pack_name_needs_pack(homie, tmp_path: Path, folder: str):
+def test_a_folder_name_that_is_not_a_valid_pack_name_needs_pack(homie, tmp_path: Path, folder: str):
     place = tmp_path / folder
     place.mkdir(parents=True)
     (place / "001_one.py").write_text(ONE["001_one.py"])
@@ -265,7 +265,7 @@ def test_a_plugin_may_give_a_database_another_file_name(homie, installed, tmp_pa
 
 
 @pytest.mark.parametrize("command", ["apply", "status"])
-def test_a_plugin_that_fails_to_say_is_named_and_no_other_place_is_guessed(homie, installed, tmp_path: Path, command: str):
+def test_a_plugin_that_fails_to_choose_a_path_is_named_and_no_path_is_guessed(homie, installed, tmp_path: Path, command: str):
     installed.pack(
         "tasks", ONE, more="@hookimpl\ndef homie_database_path(database, data_dir):\n    raise RuntimeError('no idea')\n"
     )

@@ -139,7 +139,7 @@ def test_what_takes_longer_than_a_second_is_shown_on_a_terminal(on_a_terminal, o
     assert "applied tasks:003_long" in terminal.seen
 
 
-def test_so_is_what_a_rehearsal_is_at(on_a_terminal, options, impatient, tmp_path: Path):
+def test_a_rehearsal_reports_the_step_in_progress(on_a_terminal, options, impatient, tmp_path: Path):
     (tmp_path / "tasks" / "003_long.py").write_text(WAITS.format(flag=str(tmp_path / "enough")))
     terminal = on_a_terminal("rehearse", *options, **impatient)
     until_matches(terminal, r"  applying tasks:003_long since \d\d:\d\d:\d\d .*\b\d{1,2}% \d:\d\d:\d\d")
@@ -311,7 +311,7 @@ def test_a_broken_pipe_for_errors_is_quiet_too(started, options):
         *((each, "<&- >&- 2>&-") for each in ("status", "apply", "rollback")),
     ],
 )
-def test_closed_streams_are_no_crash(options, tmp_path: Path, closed, command):
+def test_closed_streams_cause_no_traceback(options, tmp_path: Path, closed, command):
     given = [str(each) for each in (*(["tasks"] if command == "rollback" else []), *options)]
     line = [sys.executable, "-m", "homie_migrations_core", "migrations", command, *given]
     if command != "status":

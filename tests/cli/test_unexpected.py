@@ -98,7 +98,7 @@ def test_outside_a_command_it_is_a_message_too(monkeypatch, capsys, problem, fou
         assert result.out == ""
 
 
-def test_ctrl_c_is_ctrl_c(homie, options, monkeypatch):
+def test_ctrl_c_outside_of_a_run_ends_with_130(homie, options, monkeypatch):
     monkeypatch.setattr(DatabaseReader, "status", raising(KeyboardInterrupt()))
     result = homie("status", *options)
     assert (result.code, result.err) == (130, "Stopped.\n")

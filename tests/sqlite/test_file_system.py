@@ -40,12 +40,12 @@ def test_a_link_has_the_identity_of_its_file_and_a_link_to_nowhere_has_none(tmp_
 
 
 @pytest.mark.parametrize("name", ["nothing.db", "no_folder/a.db", "a_file/a.db"])
-def test_what_is_not_there_has_no_identity(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_has_no_identity(tmp_path: Path, name: str) -> None:
     (tmp_path / "a_file").touch()
     assert file_identity(str(tmp_path / name)) is None
 
 
-def test_where_the_identity_can_not_be_known_that_is_an_error(tmp_path: Path) -> None:
+def test_an_identity_that_can_not_be_read_is_an_error(tmp_path: Path) -> None:
     loop = tmp_path / "loop.db"
     loop.symlink_to(loop)
     with pytest.raises(DatabaseNotReachable):

@@ -194,7 +194,7 @@ def test_a_waiting_call_names_the_process_that_it_waits_for(path: Path, pack: Mi
     assert heard[0].count(str(writer.pid)) == 1
 
 
-def test_a_system_that_does_not_tell_is_asked_no_further(
+def test_without_a_list_of_locks_no_process_is_named(
     path: Path, pack: MigrationPack, held, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     writer, heard = held(*WRITES), []

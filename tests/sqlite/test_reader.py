@@ -152,7 +152,7 @@ def test_a_path_may_begin_with_two_slashes(half, pack):
     assert look(half, pack)[0] == "up_to_date"
 
 
-def test_a_relative_name_is_a_path_and_no_uri(tmp_path, pack, monkeypatch):
+def test_a_relative_name_is_a_path_and_not_a_uri(tmp_path, pack, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert MigrationRunner("file:x.db?mode=memory", [pack]).status().state == "new"
     MigrationRunner("file:x.db", [pack]).apply()
@@ -391,7 +391,7 @@ def test_a_schema_of_a_newer_sqlite_is_not_called_damage(half, pack):
         (lambda folder: (folder / "homie_p.db").symlink_to(folder / "homie_p.db"), "homie_p.db", "it is a link that leads nowhere"),
     ],
 )
-def test_what_cannot_be_reached_is_named_with_its_reason_and_not_made(tmp_path, pack, make, path, reason):
+def test_an_unreachable_path_is_named_with_the_reason_and_not_created(tmp_path, pack, make, path, reason):
     make(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     runner = MigrationRunner(tmp_path / path, [pack])

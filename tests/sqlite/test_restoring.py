@@ -123,7 +123,7 @@ TINY = {
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 @pytest.mark.parametrize("taken_in", ["delete", "wal"])
 @pytest.mark.parametrize("tiny", TINY)
-def test_it_may_be_tiny(tmp_path: Path, pack: MigrationPack, mode: str, taken_in: str, tiny: str) -> None:
+def test_a_tiny_snapshot_is_restored_and_undone(tmp_path: Path, pack: MigrationPack, mode: str, taken_in: str, tiny: str) -> None:
     path = database(tmp_path / "data" / "homie_p.db", mode)
     source = database(tmp_path / "source.db", taken_in, TINY[tiny])
     before, then = content(path), content(source)
@@ -408,9 +408,7 @@ def test_a_link_to_a_snapshot_will_do(tmp_path: Path, pack: MigrationPack) -> No
 
 
 @pytest.mark.parametrize("flaw", ["CHECK", "collation"])
-def test_old_flaws_of_rows_and_what_only_the_application_knows_are_no_reason_against_it(
-    path: Path, pack: MigrationPack, flaw: str
-) -> None:
+def test_existing_row_problems_and_application_functions_do_not_prevent_it(path: Path, pack: MigrationPack, flaw: str) -> None:
     if flaw == "CHECK":
         run_sql(path, "CREATE TABLE s (a CHECK (a > 0)); PRAGMA ignore_check_constraints=ON; INSERT INTO s VALUES (-1);")
     else:

@@ -176,14 +176,14 @@ EQUAL = {
 
 @LIBRARIES
 @pytest.mark.parametrize(("one", "other"), EQUAL.values(), ids=EQUAL)
-def test_what_means_the_same_is_equal(library, one, other):
+def test_equivalent_definitions_are_equal(library, one, other):
     assert compare(built(library, one), built(library, other)) == []
     assert compare(built(library, other), built(library, one)) == []
 
 
 @LIBRARIES
 @pytest.mark.parametrize(("one", "other"), EQUAL.values(), ids=EQUAL)
-def test_what_is_equal_has_equal_tokens_and_texts(library, one, other):
+def test_equal_definitions_have_equal_tokens_and_texts(library, one, other):
     first, second = built(library, one), built(library, other)
     assert {key: each.tokens for key, each in first.items()} == {key: each.tokens for key, each in second.items()}
     assert {key: each.text for key, each in first.items()} == {key: each.text for key, each in second.items()}
@@ -352,13 +352,13 @@ def test_a_difference_is_found_and_nothing_else(library, before, after, differen
 
 @LIBRARIES
 @pytest.mark.parametrize(("before", "after", "difference"), DIFFERENT.values(), ids=DIFFERENT)
-def test_what_differs_has_other_tokens(library, before, after, difference):
+def test_different_definitions_have_different_tokens(library, before, after, difference):
     one, other = built(library, before), built(library, after)
     assert {key: each.tokens for key, each in one.items()} != {key: each.tokens for key, each in other.items()}
 
 
 @LIBRARIES
-def test_what_was_renamed_is_gone_under_one_name_and_there_under_the_other(library):
+def test_a_renamed_object_is_removed_under_one_name_and_added_under_the_other(library):
     one = built(library, "CREATE TABLE t (a, b TEXT)")
     other = built(library, "CREATE TABLE t (a, b TEXT); ALTER TABLE t RENAME b TO c")
     assert compare(one, other) == [

@@ -75,7 +75,7 @@ def test_the_time_in_a_name_is_utc() -> None:
 
 
 @given(st.lists(st.text(max_size=300)))
-def test_whatever_packs_the_records_name_the_name_is_one_file_and_short_enough(packs: list[str]) -> None:
+def test_the_name_is_one_short_file_name_for_any_packs_in_the_records(packs: list[str]) -> None:
     found = [Record(number, "x", pack) for number, pack in enumerate(packs, start=1)]
     name = snapshot_name("homie_p.db", found, NOON, BEGUN)
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_+-.TZ")

@@ -236,7 +236,7 @@ def test_to_keep_none_does_not_remove_the_snapshot_that_is_restored(path: Path, 
     assert backups(path) == [runner.snapshot]
 
 
-def test_what_can_not_be_meant_is_refused_at_once(path: Path, pack: MigrationPack) -> None:
+def test_invalid_settings_are_refused_at_once(path: Path, pack: MigrationPack) -> None:
     with pytest.raises(UsageProblem, match="-1 is not a valid number of snapshots to keep"):
         MigrationRunner(path, [pack], keep=-1)
     with pytest.raises(UsageProblem, match="the name of the folder for snapshots is empty"):

@@ -184,7 +184,7 @@ def test_it_is_beside_the_file_itself_when_a_link_is_used(path: Path, pack: Migr
 
 
 @pytest.mark.parametrize("name", ["homie_p 'x'.db", "päck#1?%41.db", "no_ending", ".hidden.db", "a.b.c"])
-def test_any_file_name_will_do(tmp_path: Path, pack: MigrationPack, name: str) -> None:
+def test_a_database_with_any_file_name_gets_a_snapshot(tmp_path: Path, pack: MigrationPack, name: str) -> None:
     path = tmp_path / name
     run_sql(path, "CREATE TABLE t (a);")
     MigrationRunner(path, [pack]).apply()
@@ -382,7 +382,7 @@ def test_a_third_one_pushes_out_the_second_but_never_one_that_counts(path: Path)
     assert backups(path) == [first, counts, third]
 
 
-def test_the_snapshot_of_a_damaged_database_pushes_none_out(path: Path) -> None:
+def test_the_snapshot_of_a_damaged_database_removes_no_older_one(path: Path) -> None:
     sound = [take(path, minute=minute, kept=False) for minute in range(2)]
     root = query(path, "SELECT rootpage FROM sqlite_schema WHERE name = 't'")[0][0]
     with path.open("r+b") as file:

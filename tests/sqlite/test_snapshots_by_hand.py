@@ -232,7 +232,7 @@ def test_databases_in_one_folder_keep_their_own_though_links_to_them_are_called_
         assert MigrationRunner(path.resolve(), [pack]).backups() == [snapshot]
 
 
-def test_the_snapshots_of_a_folder_that_can_not_be_read_are_no_surprise(
+def test_an_unreadable_folder_of_snapshots_is_an_error_with_a_reason(
     path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner = MigrationRunner(path, [pack])

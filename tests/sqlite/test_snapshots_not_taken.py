@@ -117,9 +117,7 @@ OLD_FLAWS = {
 
 
 @pytest.mark.parametrize("flaw", OLD_FLAWS)
-def test_rows_and_views_that_were_wrong_before_are_copied_as_they_are_and_no_damage(
-    path: Path, pack: MigrationPack, flaw: str
-) -> None:
+def test_invalid_rows_and_broken_views_are_copied_and_not_reported_as_damage(path: Path, pack: MigrationPack, flaw: str) -> None:
     run_sql(path, OLD_FLAWS[flaw])
     if flaw in ("CHECK", "NOT NULL"):  # what SQLite's own check says of it
         assert query(path, "PRAGMA quick_check") != [("ok",)]

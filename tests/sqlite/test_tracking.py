@@ -194,7 +194,7 @@ def test_a_trigger_of_that_name_is_not_a_tracking_table(database, pack):
     assert look(database).shape == "current"
 
 
-def test_a_table_that_only_begins_alike_is_none_of_ours(database, pack):
+def test_a_table_with_a_similar_name_is_not_the_tracking_table(database, pack):
     run_sql(database, "CREATE TABLE schema_migrations_old (version); CREATE TABLE schemaxmigrations (version);")
     assert look(database).shape == "none"
     assert len(MigrationRunner(database, [pack]).apply()) == 3

@@ -129,7 +129,7 @@ def test_late_migrations_need_the_option_that_allows_them(homie, tasks: Migratio
     assert "tasks:003_three" in recorded(tasks.database)
 
 
-def test_an_edited_migration_is_a_warning_and_no_stop(homie, tasks: MigrationFolder):
+def test_an_edited_migration_is_a_warning_and_does_not_stop_the_run(homie, tasks: MigrationFolder):
     homie("apply", *tasks.options, "--to", "tasks:1")
     tasks.add({"001_one.py": creates(1, "uno")})
 

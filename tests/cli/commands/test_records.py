@@ -108,7 +108,7 @@ def test_a_baseline_of_a_database_with_the_earlier_table(homie, database: Path, 
     ],
     ids=["unknown", "0", "no number", "none"],
 )
-def test_a_version_that_is_none_ends_with_2(homie, database: Path, options, arguments, code: int, error: str):
+def test_an_invalid_version_ends_with_2(homie, database: Path, options, arguments, code: int, error: str):
     before = fingerprint(database.parent)
     result = homie("baseline", *arguments, *options, "--json")
     assert (result.code, result.json["error"]["code"]) == (code, error)
@@ -116,7 +116,7 @@ def test_a_version_that_is_none_ends_with_2(homie, database: Path, options, argu
 
 
 @pytest.mark.parametrize("empty", [True, False])
-def test_where_no_table_is_a_baseline_is_refused_with_1_and_nothing_is_made(homie, folder: Path, tmp_path: Path, empty: bool):
+def test_a_baseline_without_tables_is_refused_with_1_and_creates_nothing(homie, folder: Path, tmp_path: Path, empty: bool):
     (tmp_path / "elsewhere").mkdir()
     path = tmp_path / "elsewhere" / "homie_tasks.db"
     if empty:

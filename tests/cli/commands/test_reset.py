@@ -154,7 +154,7 @@ def test_one_that_fails_leaves_the_ones_before_it_rolled_back_and_the_snapshot(h
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_where_nothing_is_applied_nothing_is_done_nor_asked_nor_made(homie, folder, tmp_path: Path, exists: bool):
+def test_with_nothing_applied_there_is_no_change_and_no_question(homie, folder, tmp_path: Path, exists: bool):
     assert homie("reset", *folder, "--yes").code == 0
     database = tmp_path / "homie_tasks.db"
     if not exists:
@@ -177,7 +177,7 @@ def test_it_always_takes_a_snapshot(homie, folder):
     assert homie("reset", *folder, "--yes", "--no-backup").code == 2
 
 
-def test_where_the_snapshot_can_not_be_taken_nothing_is_rolled_back(homie, folder, tmp_path: Path):
+def test_without_a_possible_snapshot_nothing_is_rolled_back(homie, folder, tmp_path: Path):
     (tmp_path / "backups").write_text("a file of that name")
     before = fingerprint(tmp_path)
     result = homie("reset", *folder, "--yes", "--json")

@@ -241,7 +241,7 @@ def test_records_behind_an_entry_point_that_can_not_be_loaded_are_not_called_orp
 
 
 @pytest.mark.parametrize("command", ["plan", "apply"])
-def test_what_refuses_a_late_migration_says_whether_the_order_matters(homie, tasks: MigrationFolder, command):
+def test_a_refused_late_migration_reports_whether_the_order_matters(homie, tasks: MigrationFolder, command):
     run_sql(tasks.database, "DROP TABLE one; DELETE FROM schema_migrations WHERE version = 1")
     before = fingerprint(tasks.database.parent)
     result = homie(command, *tasks.options)
@@ -254,7 +254,7 @@ def test_what_refuses_a_late_migration_says_whether_the_order_matters(homie, tas
 
 
 @pytest.mark.parametrize("command", ["plan", "apply"])
-def test_what_refuses_a_replaced_migration_says_whether_the_schema_is_there(homie, tasks: MigrationFolder, command):
+def test_a_refused_replaced_migration_reports_whether_the_schema_is_there(homie, tasks: MigrationFolder, command):
     (tasks.folder / "002_two.sql").unlink()
     (tasks.folder / "002_other.sql").write_text("CREATE TABLE two (a, b)")
     result = homie(command, *tasks.options)
