@@ -29,6 +29,11 @@ def pytest_configure(config: pytest.Config) -> None:
     _hear_signals()
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many tests run at a time: half of its time a test waits for a process, a lock or a disk."""
+    return 2 * (os.cpu_count() or 1)
+
+
 def _hear_signals() -> None:
     """Let signals mean what they mean in a terminal. A shell starts a background job with SIGINT ignored, nohup with SIGHUP."""
     if threading.current_thread() is not threading.main_thread():

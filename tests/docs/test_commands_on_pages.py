@@ -26,8 +26,15 @@ def check_json(arguments: list[str], output: str) -> None:
         read_events("".join(line for line in output.splitlines(keepends=True) if line.startswith('{"event"')))
 
 
+def marked(page: Path) -> object:
+    """Mark the pages that install a distribution and run its tests: each takes as long as a hundred others."""
+    typed = [command for kind, _, body in blocks(text_of(page)) if kind == "console" for command, _ in commands(body)]
+    is_slow = all(any(words in command for command in typed) for words in ("pip install", "-m pytest"))
+    return pytest.param(page, marks=pytest.mark.slow) if is_slow else page
+
+
 @pytest.mark.skipif(os.name == "nt", reason="the pages are typed into a POSIX shell")
-@pytest.mark.parametrize("page", RUN, ids=name_of)
+@pytest.mark.parametrize("page", [marked(page) for page in RUN], ids=name_of)
 def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path, preloaded_python: PreloadedPython):
     text = text_of(page)
     shown = [each for kind, _, body in blocks(text) if kind == "console" for each in commands(body)]
