@@ -141,7 +141,9 @@ def as_nobody() -> list[str]:
         pytest.skip("only root can become another user, with setpriv")
     words = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--bounding-set=-all", "--no-new-privs"]
     imports = "import homie_migrations_core.runner, gunicorn.app.wsgiapp, flask"
-    reached = subprocess.run([*words, sys.executable, "-c", imports], cwd="/", capture_output=True, check=False)
+    # Through a shell, because privileges may last until the first program is executed.
+    line = [*words, "sh", "-c", 'exec "$0" "$@"', sys.executable, "-c", imports]
+    reached = subprocess.run(line, cwd="/", capture_output=True, check=False)
     if reached.returncode:
         pytest.skip(f"another user cannot use this environment: {reached.stderr.decode()[-300:]}")
     return words
