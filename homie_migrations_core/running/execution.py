@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,6 +83,8 @@ class Execution:
         self._finished = False
         self._state_before_needed = False
         self._known: tracking.Tracking | None = None
+        """What was read; the records of this run's own steps since then are added by `_recorded`."""
+        self._since_read: list[Step] = []
         """The records; None if they must be read again."""
         self._owner: str | None = None
         self._due: deque[Step] = deque()
@@ -142,7 +144,7 @@ class Execution:
             known = self._known
             assert known is not None
             batch = list(self._due) if self.all_or_nothing or not known.holds_tables else [self._due[0]]
-            self._snapshot.take_once(self._records_with_owner(known), holds_tables=known.holds_tables)
+            self._snapshot.take_once(self._records_with_owner, holds_tables=known.holds_tables)
             if known.shape != "current":
                 tracking.make_current(writer.connection, known.shape, self._owner)
             try:
@@ -168,7 +170,7 @@ class Execution:
         """Take the write lock and see what is due. False if nothing is."""
         may_differ = writer.begin()
         if may_differ or self._known is None:
-            self._known = self._read_records(writer.connection)
+            self._known, self._since_read = self._read_records(writer.connection), []
             self._checks.file_may_have_changed()
             plan, self._owner = self.replan(self._known)
             self._due = deque(plan.steps)
@@ -188,27 +190,27 @@ class Execution:
         except tracking.ForeignTable as error:
             raise ForeignTrackingTable(self._named, str(error)) from error
 
-    def _records_with_owner(self, known: tracking.Tracking) -> list[Record]:
-        return [each if each.pack else replace(each, pack=self._owner) for each in known.records]
+    def _records_with_owner(self) -> list[Record]:
+        return [each if each.pack else replace(each, pack=self._owner) for each in self._recorded().records]
+
+    def _recorded(self) -> tracking.Tracking:
+        assert self._known is not None
+        return _after_steps(self._known, self._since_read)
 
     def _tell_progress(self, step: Step, done: int, total: int | None) -> None:
         self.observers.tell("homie_step_progress", run=self._run, step=step, done=done, total=total)
 
     def _tell_committed(self, batch: Sequence[Step]) -> None:
         assert self._known is not None
-        records = {(each.pack, each.version): each for each in self._known.records}
         for step in batch:
             self._due.popleft()
-            key = (step.migration.pack, step.migration.version)
-            records.pop(key, None)
-            if step.direction == "apply":
-                records[key] = Record(step.migration.version, step.migration.name, step.migration.pack, step.migration.checksum)
+            self._since_read.append(step)
             self._committed.append(step)
             self.observers.tell("homie_step_finished", run=self._run, step=step)
             if not self.scratch:
                 sentence = "Applied %s in %s" if step.direction == "apply" else "Rolled back %s in %s"
                 _log.info(sentence, step.ref, self.path, extra={"database": self.path, "ref": step.ref})
-        self._known = tracking.Tracking("current", tuple(records.values()), holds_tables=True)
+        self._known = self._known._replace(shape="current", holds_tables=True)
         self._current = None
 
     # --- one step -------------------------------------------------------------------------------------
@@ -243,7 +245,7 @@ class Execution:
     def _not_undone(self, step: Step, error: BaseException) -> MigrationNotUndone | None:
         """Return the error for a step whose transaction the runner did not end, unless nothing of it is left."""
         assert self._known is not None
-        found = find_leftovers(self.path, step, error, self._known, self._commits, lock_timeout=self.lock_timeout)
+        found = find_leftovers(self.path, step, error, self._recorded(), self._commits, lock_timeout=self.lock_timeout)
         if found is None:
             return None
         self._snapshot.keep_in_any_case()
@@ -292,3 +294,15 @@ class Execution:
     def _require_same_file(self, writer: Writer) -> None:
         if found := how_replaced(writer):
             raise self._errors.replaced(found, self._current)
+
+
+def _after_steps(before: tracking.Tracking, steps: Iterable[Step]) -> tracking.Tracking:
+    """Return what a database records after some steps. Made when it is asked for: a run has many steps, and few questions."""
+    records = {(each.pack, each.version): each for each in before.records}
+    for step in steps:
+        migration = step.migration
+        records.pop((migration.pack, migration.version), None)
+        if step.direction == "apply":
+            record = Record(migration.version, migration.name, migration.pack, migration.checksum)
+            records[migration.pack, migration.version] = record
+    return before._replace(records=tuple(records.values()))

@@ -7,7 +7,7 @@ How a snapshot is made, named and pruned is decided in `sqlite.snapshots`; when 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from homie_migrations_core.errors import SnapshotFailed
@@ -29,7 +29,7 @@ class RunSnapshot:
         """Where the snapshot is, if there is one."""
         return self._keeper.snapshot
 
-    def take_once(self, records: Sequence[Record], *, holds_tables: bool) -> None:
+    def take_once(self, records: Callable[[], Sequence[Record]], *, holds_tables: bool) -> None:
         """
         Take the snapshot, unless it was due earlier in this run or the database is empty.
 
@@ -37,7 +37,7 @@ class RunSnapshot:
             SnapshotFailed, Stopped: As `Keeper.take`.
         """
         if not self._considered and self._wanted and holds_tables:
-            self._keeper.take(records)
+            self._keeper.take(records())
         self._considered = True
 
     def keep(self) -> None:
