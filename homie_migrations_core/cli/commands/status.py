@@ -1,4 +1,4 @@
-"""`status`: where every migration stands. Also called without Typer, on the fast path of `entry`."""
+"""`status`: the state of every migration."""
 
 from __future__ import annotations
 
