@@ -4,7 +4,9 @@ What the options of `fleet` select: packs, paths, and the workers. Opens no data
 
 from __future__ import annotations
 
+import codecs
 import glob
+import itertools
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -103,7 +105,8 @@ def _opened(file: str) -> IO[bytes]:
 
 
 def _lines(file: IO[bytes]) -> Iterator[str]:
-    for line in file:
+    first = file.readline().removeprefix(codecs.BOM_UTF8)  # which Windows programs write
+    for line in itertools.chain([first], file):
         if path := line.rstrip(b"\r\n"):
             yield os.fsdecode(path)
 

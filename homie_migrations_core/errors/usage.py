@@ -194,4 +194,5 @@ class ReportUnusable(UsageProblem):
 
     def __init__(self, path: str) -> None:
         self.path = path
-        super().__init__("Nothing was done", f"{path} is not the report of a fleet", "Name a file that --report wrote.")
+        advice = "Name a file that --report wrote; --report also takes a new one."
+        super().__init__("Nothing was done", f"{path} is not the report of a fleet", advice)

@@ -16,13 +16,16 @@ from typing import Any, Self
 from homie_migrations_core.errors import FolderUnusable, ReportUnusable
 from homie_migrations_core.fleet.outcomes import Result
 
+_BEGIN = b'{"path": "'  # of every line
+
 
 class ReportFile:
     """
-    A report that is being written. A context manager.
+    A report that is being written. A context manager. A file that holds anything else is left as it is.
 
     Raises:
         FolderUnusable: The file can't be written.
+        ReportUnusable: It holds something else than a report.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -32,9 +35,17 @@ class ReportFile:
         except OSError as error:
             raise FolderUnusable(self.path, f"can't be written ({error.strerror})", "Name another file with --report.") from error
         if self._file.tell():
+            self._require_report()
             self._file.seek(-1, os.SEEK_END)
             if self._file.read(1) != b"\n":  # a run was killed in the middle of a line
                 self._file.write(b"\n")
+
+    def _require_report(self) -> None:
+        """Refuse a file that does not begin as a report does, such as a database that was named by mistake."""
+        self._file.seek(0)
+        if self._file.read(len(_BEGIN)) != _BEGIN:
+            self._file.close()
+            raise ReportUnusable(self.path)
 
     def append(self, result: Result) -> None:
         """

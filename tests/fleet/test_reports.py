@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,16 @@ def test_a_file_that_is_no_report_is_an_error(tmp_path: Path, content: str):
     report.write_text(content)
     with pytest.raises(ReportUnusable):
         failed_paths(report)
+
+
+def test_nothing_is_appended_to_a_file_that_is_no_report(tmp_path: Path):
+    database = tmp_path / "tenant.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE notes (text TEXT)")
+    before = database.read_bytes()
+    with pytest.raises(ReportUnusable, match="is not the report of a fleet"):
+        ReportFile(database)
+    assert database.read_bytes() == before
 
 
 def test_an_empty_report_names_no_database(tmp_path: Path):

@@ -34,6 +34,21 @@ def test_paths_patterns_and_a_file_name_the_databases(tmp_path: Path, fleet):
     assert sums(fleet("apply", tmp_path / "db" / "*.db")) == "5 databases: 5 up to date"
 
 
+def test_a_list_may_begin_with_the_mark_that_windows_programs_write(tmp_path: Path, fleet):
+    (path,) = tenants(tmp_path / "db", 1)
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbf" + bytes(path) + b"\r\n")
+    assert sums(fleet("apply", "--from-file", tmp_path / "list.txt")) == "1 database: 1 applied"
+
+
+def test_a_database_named_as_the_report_is_left_as_it_is(tmp_path: Path, fleet):
+    (path,) = tenants(tmp_path / "db", 1)
+    before = path.read_bytes()
+    result = fleet("apply", path, "--report", path)
+    assert result.code == 2
+    assert "is not the report of a fleet" in one_line(problems(result.err)[0])
+    assert path.read_bytes() == before
+
+
 def test_standard_input_names_the_databases(tmp_path: Path, fleet):
     paths = tenants(tmp_path / "db", 3)
     result = fleet("apply", "--from-file", "-", input="\n".join(map(str, paths)))
