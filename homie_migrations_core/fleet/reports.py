@@ -31,7 +31,8 @@ class ReportFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.path.abspath(path)
         try:
-            self._file = open(self.path, "a+b")  # noqa: SIM115  (closed in __exit__)
+            # Without a buffer, because one that can't be written would be tried again when the file is closed.
+            self._file = open(self.path, "a+b", buffering=0)  # noqa: SIM115  (closed in __exit__)
         except OSError as error:
             raise FolderUnusable(self.path, f"can't be written ({error.strerror})", "Name another file with --report.") from error
         if self._file.tell():
@@ -54,9 +55,10 @@ class ReportFile:
         Raises:
             FolderUnusable: It can't be written.
         """
+        line = memoryview(json.dumps(as_json(result)).encode("ascii") + b"\n")
         try:
-            self._file.write(json.dumps(as_json(result)).encode("ascii") + b"\n")
-            self._file.flush()
+            while line:
+                line = line[self._file.write(line) :]
         except OSError as error:
             raise FolderUnusable(self.path, f"can't be written ({error.strerror})", "Name another file with --report.") from error
 

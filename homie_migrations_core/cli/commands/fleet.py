@@ -107,9 +107,9 @@ def _run(
             results = run_fleet(job, paths, workers, canaries=canaries, max_failures=max_failures, should_stop=should_stop)
             with contextlib.closing(results):
                 for result in results:
+                    count.add(result)
                     if lines is not None:
                         lines.append(result)
-                    count.add(result)
                     progress.show(count)
                     report.database_finished(result, count.total, known)
                     if options.verbose:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,14 @@ def test_a_database_named_as_the_report_is_left_as_it_is(tmp_path: Path, fleet):
     assert result.code == 2
     assert "is not the report of a fleet" in one_line(problems(result.err)[0])
     assert path.read_bytes() == before
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_report_on_a_full_disk_ends_the_run_and_counts_what_was_done(tmp_path: Path, fleet):
+    paths = tenants(tmp_path / "db", 1)
+    result = fleet("apply", *paths, "--report", "/dev/full")
+    assert (result.code, sums(result)) == (2, "1 of 1 databases: 1 applied")
+    assert "/dev/full can't be written (No space left on device)" in one_line(problems(result.err)[-1])
 
 
 def test_standard_input_names_the_databases(tmp_path: Path, fleet):
