@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+
+    class _BrokenPack(NamedTuple):
+        reason: str
+        pack: str | None = None
+        database: str | None = None
+        entry_point: str | None = None
+        distribution: str | None = None
+        distribution_version: str | None = None
+else:
+    from collections import namedtuple
+
+    # Importing typing would cost a start-up as much as importing sqlite3.
+    _FIELDS = "reason pack database entry_point distribution distribution_version"
+    _BrokenPack = namedtuple("_BrokenPack", _FIELDS, defaults=(None,) * 5)  # noqa: PYI024
 
 
-class BrokenPack(NamedTuple):
+class BrokenPack(_BrokenPack):
     """An entry point that cannot be loaded, or a pack with an unusable file."""
 
-    reason: str
-    pack: str | None = None
-    database: str | None = None
-    entry_point: str | None = None
-    distribution: str | None = None
-    distribution_version: str | None = None
+    __slots__ = ()
 
     @property
     def reasons(self) -> tuple[str, ...]:

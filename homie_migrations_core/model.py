@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
-from typing import Literal
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from dataclasses import dataclass, field
+    from datetime import datetime
+    from pathlib import Path
+    from typing import Literal
 
-State = Literal[
-    "applied",
-    "pending",
-    "late",
-    "edited",
-    "replaced",
-    "ahead",
-    "missing",
-    "orphaned",
-    "broken",
-    "interrupted",
-    "foreign",
-    "up_to_date",
-    "new",
-]
-Direction = Literal["apply", "rollback"]
+    from homie_migrations_core.vocabulary import Direction as Direction
+    from homie_migrations_core.vocabulary import State as State
+else:
+    from homie_migrations_core.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-from homie_migrations_core.errors import UnknownPack, UnknownTarget
-from homie_migrations_core.model import Migration, Pack, Record
+from homie_migrations_core import errors
 from homie_migrations_core.packs.naming import split_ref
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from homie_migrations_core.model import Migration, Pack, Record
 
 Key = tuple[str, int]
 """A pack's name and a version: what identifies a migration, whatever its file is called."""
@@ -44,7 +47,7 @@ def find_pack(packs: Sequence[Pack], name: str) -> Pack:
     for pack in packs:
         if pack.name == name:
             return pack
-    raise UnknownPack(name, [pack.name for pack in packs], for_database=True)
+    raise errors.UnknownPack(name, [pack.name for pack in packs], for_database=True)
 
 
 def find_target(packs: Sequence[Pack], ref: str) -> Migration:
@@ -56,14 +59,14 @@ def find_target(packs: Sequence[Pack], ref: str) -> Migration:
     """
     parts = split_ref(ref)
     if parts is None:
-        raise UnknownTarget.not_a_reference(ref)
+        raise errors.UnknownTarget.not_a_reference(ref)
     pack = next((each for each in packs if each.name == parts[0]), None)
     if pack is None:
         known = ", ".join(sorted(each.name for each in packs)) or "none"
-        raise UnknownTarget(ref, f"the packs of this database are: {known}", "Check the pack's name.")
+        raise errors.UnknownTarget(ref, f"the packs of this database are: {known}", "Check the pack's name.")
     for migration in pack.migrations:
         if migration.version == parts[1] and parts[2] in (None, migration.name):
             return migration
-    raise UnknownTarget(
+    raise errors.UnknownTarget(
         ref, f"the newest migration of the pack {pack.name} is {pack.latest.name}", "`homie migrations status --all` lists them."
     )

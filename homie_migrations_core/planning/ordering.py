@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from homie_migrations_core.model import LeftOut, Migration, Pack, Record
 from homie_migrations_core.packs.naming import split_ref
 from homie_migrations_core.planning.lookup import Key, key_of, recorded_keys, records_of, shipped_migrations
 from homie_migrations_core.planning.states import recorded_states
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    from homie_migrations_core.values import dataclass
 
 _Rank = tuple[str | int, ...]
 

@@ -6,13 +6,19 @@ Converting that table is left to `sqlite/tracking`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-
-from homie_migrations_core.broken import BrokenPack
-from homie_migrations_core.errors import OwnerUnclear, RunRefused
-from homie_migrations_core.model import Pack, Record
+from homie_migrations_core.errors import OwnerUnclear
 from homie_migrations_core.packs.naming import owner_in_file_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from dataclasses import replace
+
+    from homie_migrations_core.broken import BrokenPack
+    from homie_migrations_core.errors import RunRefused
+    from homie_migrations_core.model import Pack, Record
+else:
+    from homie_migrations_core.values import replace
 
 
 def find_owner(file_name: str, packs: Sequence[Pack], broken: Sequence[BrokenPack]) -> str | None:

@@ -7,13 +7,18 @@ Carrying them out is left to `running/records`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from homie_migrations_core.errors import BaselineRefused, RepairRefused, UnknownTarget
 from homie_migrations_core.model import Migration, Pack, Record, Repair
 from homie_migrations_core.packs.naming import split_ref
 from homie_migrations_core.planning.lookup import find_pack, find_target, key_of, recorded_keys, records_of
 from homie_migrations_core.planning.states import migration_states
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dataclasses import replace
+else:
+    from homie_migrations_core.values import replace
 
 
 def plan_baseline(

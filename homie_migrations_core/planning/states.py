@@ -6,10 +6,14 @@ What a state means for a run is left to `applying`, `rolling_back` and `records`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-from homie_migrations_core.model import Migration, MigrationStatus, Pack, Record, State
+from homie_migrations_core.model import MigrationStatus
 from homie_migrations_core.planning.lookup import records_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from homie_migrations_core.model import Migration, Pack, Record, State
 
 
 def migration_states(pack: Pack | None, records: Iterable[Record]) -> tuple[MigrationStatus, ...]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
-from pathlib import Path
-
-from homie_migrations_core.broken import BrokenPack
-from homie_migrations_core.model import DatabaseStatus, Pack, PackStatus, Record, State
-from homie_migrations_core.planning.lookup import records_of
-from homie_migrations_core.planning.ordering import order_pending
+from homie_migrations_core.model import DatabaseStatus, PackStatus
+from homie_migrations_core.planning.lookup import recorded_keys, records_of, shipped_migrations
 from homie_migrations_core.planning.states import is_recorded, migration_states
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from dataclasses import replace
+    from pathlib import Path
+
+    from homie_migrations_core.broken import BrokenPack
+    from homie_migrations_core.model import Pack, Record, State
+else:
+    from homie_migrations_core.values import replace
 
 _WORST_FIRST: tuple[State, ...] = ("broken", "ahead", "replaced", "late", "pending", "missing", "edited", "orphaned")
 
@@ -32,7 +37,7 @@ def describe_database(
     `empty` says that the database holds nothing, whether the file exists or not. `state` is given if reading the file
     has decided everything already: interrupted, foreign.
     """
-    left_out = {each.pack: each.reasons for each in order_pending(packs, records).left_out}
+    left_out = _left_out(packs, records)
     if only:  # after the order is known: a pack may require one that is not shown
         packs = [pack for pack in packs if pack.name in only]
         broken = [each for each in broken if each.pack in only]
@@ -48,6 +53,15 @@ def describe_database(
         if empty and state in ("pending", "up_to_date"):
             state = "new"
     return DatabaseStatus(path, exists, state, dict(sorted(found.items())), tuple(records))
+
+
+def _left_out(packs: Sequence[Pack], records: Sequence[Record]) -> Mapping[str, tuple[str, ...]]:
+    """Return the packs that can't be applied, and why. Without anything pending there is no such pack."""
+    if shipped_migrations(packs).keys() <= recorded_keys(records):
+        return {}
+    from homie_migrations_core.planning.ordering import order_pending
+
+    return {each.pack: each.reasons for each in order_pending(packs, records).left_out}
 
 
 def _installed(pack: Pack, records: Sequence[Record], state: State | None, left_out: tuple[str, ...]) -> PackStatus:

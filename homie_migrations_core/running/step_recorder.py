@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from homie_migrations_core.model import Direction, RowCount, Run, Step
+from homie_migrations_core.model import RowCount, Run, Step
 from homie_migrations_core.packs.hookspecs import hookimpl
 from homie_migrations_core.running.losses import TableHistory, TableState
 from homie_migrations_core.running.watching import accepted_in_words
@@ -13,6 +13,7 @@ from homie_migrations_core.sqlite.guard import GuardedConnection
 from homie_migrations_core.sqlite.names import fold
 from homie_migrations_core.sqlite.schema import read_schema
 from homie_migrations_core.sqlite.schema_comparison import Difference, compare
+from homie_migrations_core.vocabulary import Direction
 
 KEPT_STATEMENTS = 1_000
 """The number of statements of one step that are kept; the others are counted."""

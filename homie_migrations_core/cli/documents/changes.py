@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NotRequired, TypedDict
 
-from homie_migrations_core.model import Direction, Plan, Record, Repair
 from homie_migrations_core.model import LeftOut as LeftOutPack
+from homie_migrations_core.model import Plan, Record, Repair
+from homie_migrations_core.vocabulary import Direction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
-from homie_migrations_core.model import DatabaseStatus, State
+from homie_migrations_core.model import DatabaseStatus
+from homie_migrations_core.vocabulary import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

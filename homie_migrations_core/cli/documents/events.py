@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Literal, NotRequired, TypedDict
 
 from homie_migrations_core.cli.documents.changes import PlannedStep
-from homie_migrations_core.model import Direction
+from homie_migrations_core.vocabulary import Direction
 
 
 class _Event(TypedDict):

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
-from homie_migrations_core.model import Direction, Finding, Pack, RowCount
+from homie_migrations_core.model import Finding, Pack, RowCount
 from homie_migrations_core.sqlite.schema_comparison import Change, Kind
 from homie_migrations_core.sqlite.schema_objects import ObjectKind
+from homie_migrations_core.vocabulary import Direction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
