@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor
 from typing import Any, Literal, cast
 
-from homie_migrations_core.errors import WorkerDied
+from homie_migrations_core.errors import RunStopped, WorkerDied
 from homie_migrations_core.fleet.outcomes import FleetStatus, Outcome, Result, Validated
 from homie_migrations_core.fleet.spreading import ExecutorLost, Spreading
 from homie_migrations_core.fleet.work import FAILED, Job, PackAddress, digest_of, failed
@@ -156,7 +156,7 @@ def _results(
     failures = 0
     with workers:
         for group, limit in ((itertools.islice(absolute, canaries), 0), (absolute, max_failures)):
-            spreading = Spreading(workers, workers.task(job._replace(max_failures=limit)), lost, should_stop)
+            spreading = Spreading(workers, workers.task(job._replace(max_failures=limit)), lost, should_stop, _undone)
             try:
                 for result in spreading.results(group):
                     failures += result.state == FAILED
@@ -166,3 +166,7 @@ def _results(
                 raise workers.explain(lost_executor.error) from lost_executor.error
             if spreading.closed:
                 return
+
+
+def _undone(result: Result) -> bool:
+    return result.error_code == RunStopped.code

@@ -55,7 +55,9 @@ class Spreading(Generic[R]):
     One pass over the paths of a fleet.
 
     `task` runs in the workers: it gets some paths and returns their results, in order, and fewer if it was stopped. `lost` makes
-    the result of a path whose worker gave no answer. `should_stop` is asked in the caller, before a task is handed out.
+    the result of a path whose worker gave no answer, and `undone` tells from a result that its worker was stopped in the middle.
+    `should_stop` is asked in the caller, before a task is handed out. What a worker did not finish, although the caller asked for
+    no stop, is handed out again: somebody ended that worker.
     """
 
     def __init__(
@@ -64,11 +66,14 @@ class Spreading(Generic[R]):
         task: Callable[[tuple[str, ...]], list[R]],
         lost: Callable[[str, BaseException], R],
         should_stop: Callable[[], bool],
+        undone: Callable[[R], bool] = lambda _: False,
     ) -> None:
-        self._workers, self._task, self._lost, self._should_stop = workers, task, lost, should_stop
+        self._workers, self._task, self._lost, self._should_stop, self._undone = workers, task, lost, should_stop, undone
         self._running: dict[Future[list[R]], tuple[tuple[str, ...], float]] = {}
         self._suspects: deque[tuple[str, BaseException]] = deque()
         """Paths whose worker died, and of what, to be run again alone."""
+        self._unfinished: deque[str] = deque()
+        """Paths that a worker gave back because it was stopped."""
         self._deaths: dict[str, int] = {}
         self._broken: BaseException | None = None
         self._unreadable: Exception | None = None
@@ -111,7 +116,7 @@ class Spreading(Generic[R]):
                 if not self._running:
                     self._submit((self._suspects.popleft()[0],))
                 return
-            if len(self._running) >= 2 * self._workers.width or self._unreadable is not None:
+            if len(self._running) >= 2 * self._workers.width:
                 return
             paths = self._next(left)
             if not paths:
@@ -119,11 +124,13 @@ class Spreading(Generic[R]):
             self._submit(paths)
 
     def _next(self, left: Iterator[str]) -> tuple[str, ...]:
-        paths: list[str] = []
-        try:
-            paths.extend(itertools.islice(left, self._paths_a_task()))
-        except Exception as error:  # raised once those before it are done
-            self._unreadable = error
+        number = self._paths_a_task()
+        paths = [self._unfinished.popleft() for _ in range(min(number, len(self._unfinished)))]
+        if self._unreadable is None:
+            try:
+                paths.extend(itertools.islice(left, number - len(paths)))
+            except Exception as error:  # raised once those before it are done
+                self._unreadable = error
         return tuple(paths)
 
     def _paths_a_task(self) -> int:
@@ -142,10 +149,7 @@ class Spreading(Generic[R]):
         paths, begun = self._running.pop(future)
         error: BaseException | None = CancelledError("its tasks were cancelled") if future.cancelled() else future.exception()
         if error is None:
-            self._seconds_a_path = (self._seconds_a_path + (time.monotonic() - begun) / len(paths)) / 2
-            for path in paths:
-                self._deaths.pop(path, None)
-            yield from future.result()
+            yield from self._finished(paths, future.result(), time.monotonic() - begun)
             return
         if isinstance(error, BrokenExecutor | CancelledError):
             self._broken = error
@@ -156,6 +160,20 @@ class Spreading(Generic[R]):
                 self._suspects.append((path, error))
             else:
                 yield self._lost(path, error)
+
+    def _finished(self, paths: tuple[str, ...], results: list[R], seconds: float) -> Iterator[R]:
+        """Yield the results of a task, and keep what it did not finish."""
+        if results:
+            self._seconds_a_path = (self._seconds_a_path + seconds / len(results)) / 2
+        stopped = self.closed or self._should_stop()
+        for path, result in zip(paths, results, strict=False):
+            stops = self._deaths.pop(path, -1) + 1
+            if not stopped and self._undone(result) and stops < _TRIES:
+                self._deaths[path] = stops
+                self._unfinished.append(path)
+            else:
+                yield result
+        self._unfinished.extend(paths[len(results) :])
 
     def _renewed(self) -> Iterator[R]:
         """Replace the executor."""

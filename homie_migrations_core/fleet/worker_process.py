@@ -58,7 +58,9 @@ def begin(stop: Connection, begun: Connection) -> None:
 
 
 def run_in_process(job: Job, paths: tuple[str, ...]) -> list[Result]:
-    """Do the job to each database, until a stop is asked for."""
+    """Do the job to each database, until a stop is asked for. After that, give all of them back."""
+    if _stop.requested:  # this process may be about to end, and must take nothing with it
+        return []
     with _busy:
         return run(job, paths, stop=_stop)
 

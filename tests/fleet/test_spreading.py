@@ -157,3 +157,38 @@ def test_tasks_grow_when_databases_are_quick():
     list(spread(workers).results(names(2000)))
     assert len(workers.tasks[0]) == 1
     assert max(map(len, workers.tasks)) == 64
+
+
+def test_what_a_stopped_worker_gave_back_is_handed_out_again():
+    """Somebody ends a worker: the database it was at is undone, and those that it had not begun have no result."""
+    ended: list[str] = []
+
+    def task(paths: tuple[str, ...]) -> list[str]:
+        if "300" not in paths or ended:
+            return [f"{path} done" for path in paths]
+        ended.extend(paths)
+        return [f"{path} done" for path in paths[: paths.index("300")]] + ["300 undone"]
+
+    spreading: Spreading[str] = Spreading(ScriptedWorkers(), task, lambda *_: "lost", lambda: False, lambda each: "undone" in each)
+    assert sorted(spreading.results(names(500))) == sorted(f"{each} done" for each in names(500))
+    assert ended[-1] != "300"
+
+
+def test_a_path_that_is_undone_each_time_has_that_as_its_result():
+    spreading: Spreading[str] = Spreading(
+        ScriptedWorkers(), lambda paths: [f"{paths[0]} undone"], lambda *_: "lost", lambda: False, lambda each: True
+    )
+    assert sorted(spreading.results(names(100))) == sorted(f"{each} undone" for each in names(100))
+
+
+def test_what_a_stopped_worker_gave_back_stays_when_the_caller_stops_too():
+    stopped: list[bool] = []
+
+    def task(paths: tuple[str, ...]) -> list[str]:
+        stopped.append(True)
+        return [f"{paths[0]} undone"]
+
+    spreading: Spreading[str] = Spreading(
+        ScriptedWorkers(), task, lambda *_: "lost", lambda: bool(stopped), lambda each: "undone" in each
+    )
+    assert list(spreading.results(names(500))) == ["0 undone"]
