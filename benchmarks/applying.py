@@ -8,12 +8,12 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from benchmarks.fixtures import EARLIER_TABLE, FreshDatabases, make_pack, name_of, sql_of
+from benchmarks.fixtures import EARLIER_TABLE, FreshDatabases, make_pack, make_sql_pack, name_of, sql_of
 from benchmarks.measuring import Candidate, Comparison
-from homie_migrations_core import run_migrations
+from homie_migrations_core import MigrationPack, run_migrations
 
-GOAL = 1.5
-MIGRATIONS, COMMITS = 500, 200
+JOURNAL_GOAL, WAL_GOAL, NEW_GOAL = 1.3, 1.6, 0.5
+MIGRATIONS, COMMITS = 1_000, 200
 _STATEMENTS = [(version, name_of(version), sql_of(version)) for version in range(1, MIGRATIONS + 1)]
 
 
@@ -41,37 +41,36 @@ def _plain(path: str, *, synchronous: str = "FULL", one_transaction: bool = Fals
 
 def comparisons(folder: Path) -> Iterator[Comparison]:
     fresh = FreshDatabases(folder / "applying")
-    packs = [make_pack(folder / "items", MIGRATIONS)]
-    no_backup: Callable[[str], int] = partial(run_migrations, packs=packs, backup=False)
-    backup: Callable[[str], int] = partial(run_migrations, packs=packs)
-    from_files = partial(_plain, files=packs[0].migrations)
+    python, sql = make_pack(folder / "items", MIGRATIONS), make_sql_pack(folder / "items_in_sql", MIGRATIONS)
+    from_files = partial(_plain, files=python.migrations)
     extra, one = partial(_plain, synchronous="EXTRA"), partial(_plain, one_transaction=True)
-    timed = partial(fresh.timed, records=MIGRATIONS)
-    yield Comparison(
-        f"4a. {MIGRATIONS} one-statement migrations, one transaction each; the database holds a table",
-        [
+
+    def rows(timed: Callable[[Callable[[str], object]], Callable[[], float]], goal: float) -> list[Candidate]:
+        def ours(pack: MigrationPack, *, backup: bool) -> Callable[[], float]:
+            return timed(partial(run_migrations, packs=[pack], backup=backup))
+
+        return [
             Candidate("sqlite3, as SQLite comes", timed(_plain)),
             Candidate("sqlite3, synchronous=EXTRA", timed(extra)),
             Candidate("sqlite3, the same files compiled and run", timed(from_files)),
-            Candidate("run_migrations(…, backup=False)", timed(no_backup), GOAL),
-            Candidate("run_migrations(…), with its snapshot", timed(backup)),
-        ],
+            Candidate("run_migrations(…, backup=False), .sql files", ours(sql, backup=False), goal),
+            Candidate("run_migrations(…, backup=False), .py files", ours(python, backup=False), goal),
+            Candidate("run_migrations(…), .py files, with its snapshot", ours(python, backup=True)),
+        ]
+
+    timed = partial(fresh.timed, records=MIGRATIONS)
+    yield Comparison(
+        f"4a. {MIGRATIONS:,} one-statement migrations, one transaction each; the database holds a table",
+        rows(timed, JOURNAL_GOAL),
         rounds=15,
-        budget=50,
+        budget=60,
         second_floor="sqlite3, synchronous=EXTRA",
     )
-    wal = partial(timed, journal_mode="wal")
     yield Comparison(
         "4b. The same in WAL mode",
-        [
-            Candidate("sqlite3, as SQLite comes", wal(_plain)),
-            Candidate("sqlite3, synchronous=EXTRA", wal(extra)),
-            Candidate("sqlite3, the same files compiled and run", wal(from_files)),
-            Candidate("run_migrations(…, backup=False)", wal(no_backup), GOAL),
-            Candidate("run_migrations(…), with its snapshot", wal(backup)),
-        ],
+        rows(partial(timed, journal_mode="wal"), WAL_GOAL),
         rounds=15,
-        budget=20,
+        budget=30,
         second_floor="sqlite3, synchronous=EXTRA",
     )
     new = partial(timed, holds_a_table=False)
@@ -80,7 +79,8 @@ def comparisons(folder: Path) -> Iterator[Comparison]:
         [
             Candidate("sqlite3, one transaction each", new(_plain)),
             Candidate("sqlite3, one transaction for all", new(one)),
-            Candidate("run_migrations(…)", new(backup), GOAL),
+            Candidate("run_migrations(…), .sql files", new(partial(run_migrations, packs=[sql])), NEW_GOAL),
+            Candidate("run_migrations(…), .py files", new(partial(run_migrations, packs=[python])), NEW_GOAL),
         ],
         rounds=15,
         budget=20,

@@ -57,6 +57,16 @@ def make_pack(folder: Path, migrations: int) -> MigrationPack:
     return MigrationPack(name="items", migrations=folder)
 
 
+def make_sql_pack(folder: Path, migrations: int) -> MigrationPack:
+    """Write a folder pack of the same migrations as SQL scripts, each with its rollback script."""
+    folder.mkdir()
+    for version in range(1, migrations + 1):
+        apply = f"-- {version:03}: the table items_{version}.\n{sql_of(version)};\n"
+        (folder / f"{name_of(version)}.sql").write_text(apply, encoding="utf-8")
+        (folder / f"{name_of(version)}.rollback.sql").write_text(f"DROP TABLE items_{version};\n", encoding="utf-8")
+    return MigrationPack(name="items", migrations=folder)
+
+
 class FreshDatabases:
     """Measures work on a new database each time, on the disk of the temporary folder."""
 
