@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
+from pathlib import Path
 
 import pytest
 from helpers import creates, write_pack
 
 from homie_migrations_core import MigrationPack
+from homie_migrations_core.packs.files import _find_package, folder_of
 from homie_migrations_core.packs.reading import UnusablePack, read_pack
 
 
@@ -34,6 +37,59 @@ def test_a_package_is_found_without_importing_it(packages):
 def test_a_package_that_cannot_be_found_is_a_reason(name):
     with pytest.raises(UnusablePack, match="its package .* (can't be found|is not installed as a folder of files)"):
         read_pack(MigrationPack("p", name))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "json",
+            "json.tool",
+            "json.no_such",
+            "xml.dom",
+            "xml.dom.expatbuilder",
+            "wsgiref",
+            "sys",
+            "zipimport",
+            "no_such",
+            "no.such",
+        ),
+        *("os.path", "os.path.x", "sys.x", "..relative", ".x", "a..b", "json.", "json..tool", "", "__main__"),
+    ],
+)
+def test_a_package_is_found_where_importlib_finds_it(name):
+    def outcome(find):
+        try:
+            spec = find(name)
+        except Exception as error:
+            return type(error), str(error)
+        return spec and (spec.name, spec.origin, list(spec.submodule_search_locations or ()), type(spec.loader))
+
+    assert outcome(_find_package) == outcome(importlib.util.find_spec)
+
+
+def test_a_package_that_is_imported_and_one_of_an_import_hook_are_found(packages, tmp_path, monkeypatch):
+    pack = packages("acme.migrations", {"001_a.py": creates(1, "a")})
+    (tmp_path / "site" / "acme" / "__init__.py").write_text("from . import migrations")
+    for _ in range(2):
+        assert len(read_pack(pack).migrations) == 1
+        assert "acme.migrations" in sys.modules
+    folder = Path(write_pack(tmp_path / "elsewhere", "p", {"001_a.py": "", "__init__.py": ""}).migrations)
+
+    class EditableFinder:
+        @staticmethod
+        def find_spec(name, path, target):
+            place = str(folder / "__init__.py")
+            search = [str(folder)]
+            return (
+                importlib.util.spec_from_file_location(name, place, submodule_search_locations=search) if name == "hooked" else None
+            )
+
+    monkeypatch.setattr(sys, "meta_path", [EditableFinder, *sys.meta_path])
+    assert folder_of("hooked") == str(folder)
+    EditableFinder.find_spec = staticmethod(lambda name, path, target: 1 / 0)
+    with pytest.raises(UnusablePack, match="ZeroDivisionError"):
+        folder_of("hooked")
 
 
 @pytest.mark.parametrize("parent", ["raise SystemExit(3)", "1 / 0", "def x(:", "import no_such_package_of_ours"])
