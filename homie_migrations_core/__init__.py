@@ -10,8 +10,6 @@ and `testing` (the pytest plugin). Everything else may change.
 
 from __future__ import annotations
 
-import importlib
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from homie_migrations_core.broken import BrokenPack as BrokenPack
@@ -85,7 +83,8 @@ if not TYPE_CHECKING:  # a type checker knows the names above, and no others
     def __getattr__(name: str) -> object:
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        module = __import__(f"{__name__}.{_HOMES[name]}", fromlist=(name,))  # importlib would have to be imported itself
+        value = getattr(module, name)
         globals()[name] = value
         return value
 

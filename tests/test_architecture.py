@@ -16,7 +16,7 @@ import pytest
 import file_organizer_migrations
 import homie_migrations_core
 from file_organizer_migrations.migration_runner import run_migrations
-from homie_migrations_core.packs import discovery, hookspecs
+from homie_migrations_core.packs import hookspecs, plugins
 
 PACKAGE = Path(homie_migrations_core.__file__).parent
 NAME = "homie_migrations_core"
@@ -139,7 +139,7 @@ def test_every_public_module_is_named_where_the_public_names_are_and_in_the_docu
     assert f"{NAME}.{module}" in pages or f"from {NAME} import {module}" in pages
 
 
-@pytest.mark.parametrize("hook", sorted(discovery._HOOKS))
+@pytest.mark.parametrize("hook", sorted(plugins.HOOKS))
 def test_every_hook_has_a_docstring(hook):
     spec = getattr(hookspecs, hook)
     assert inspect.getdoc(spec)
@@ -148,7 +148,7 @@ def test_every_hook_has_a_docstring(hook):
 
 
 def test_the_hooks_are_those_of_the_contract():
-    assert {hook: list(inspect.signature(getattr(hookspecs, hook)).parameters) for hook in discovery._HOOKS} == {
+    assert {hook: list(inspect.signature(getattr(hookspecs, hook)).parameters) for hook in plugins.HOOKS} == {
         "homie_migration_packs": [],
         "homie_database_path": ["database", "data_dir"],
         "homie_run_started": ["run"],
@@ -244,6 +244,32 @@ def test_an_up_to_date_start_with_packs_of_its_own_loads_no_plugins(tmp_path):
         ),
     }
     assert not [path for path in opened if "001_notes" in path]
+
+
+SLOW = (
+    "typer click rich pluggy importlib_metadata importlib.metadata importlib.util dataclasses logging inspect ast re enum pathlib typing "
+    "tokenize contextlib email zipfile hashlib json"
+).split()
+
+
+def test_an_up_to_date_start_with_every_installed_pack_loads_neither_pluggy_nor_the_reader_of_metadata(tmp_path):
+    database = tmp_path / "homie_file_organizer.db"
+    run_migrations(database)
+    modules, opened = watched(f"from homie_migrations_core import run_migrations\nassert run_migrations({str(database)!r}) == 0")
+    assert not loaded(modules, *SLOW)
+    assert loaded(modules, "file_organizer_migrations") == {"file_organizer_migrations", "file_organizer_migrations.plugin"}
+    rooms = "startup broken packs running running.up_to_date sqlite sqlite.database"
+    names = "definition discovery entry_points files hookspecs naming plugins registered selection"
+    assert loaded(modules, NAME) == {
+        NAME,
+        *(f"{NAME}.{each}" for each in rooms.split()),
+        *(f"{NAME}.packs.{each}" for each in names.split()),
+    }
+    assert not [path for path in opened if "destination_memory" in path or "METADATA" in path]
+    # No file of metadata is opened but the lists of entry points, each once.
+    lists = [path for path in opened if path.endswith((".txt", "PKG-INFO"))]
+    assert {Path(path).name for path in lists} == {"entry_points.txt"}
+    assert len(lists) == len(set(lists))
 
 
 def test_a_start_with_something_to_do_loads_no_terminal(tmp_path):

@@ -1,29 +1,27 @@
 """
-Read the entry points of installed distributions: which packs and observers they register, and which are broken.
+Load the entry points of installed distributions: which packs and observers they register, and which are broken.
 
 pluggy's own loader stops at the first plugin that fails and silently skips a second one of the same name, so the entry
-points are read one by one. Which packs belong to a database is decided in `packs/selection.py`.
+points are loaded one by one. Which packs belong to a database is decided in `packs/selection.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-import pluggy
-
 from homie_migrations_core.broken import BrokenPack
-from homie_migrations_core.errors import HomieMigrationsError
-from homie_migrations_core.packs import hookspecs
-from homie_migrations_core.packs.definition import MigrationPack
+from homie_migrations_core.packs.entry_points import entry_points_in_folders
 from homie_migrations_core.packs.files import UnusablePack, folder_of, list_files
+from homie_migrations_core.packs.plugins import Plugins
 from homie_migrations_core.packs.registered import Collected, RegisteredPack, distribution_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from importlib_metadata import EntryPoint
+    from collections.abc import Sequence
+    from typing import Any
+
+    from homie_migrations_core.packs.definition import MigrationPack
+    from homie_migrations_core.packs.entry_points import EntryPoint
 
 GROUP = "homie.migrations"
-_HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith(hookspecs.PREFIX))
 
 
 def version_of(package: str) -> str | None:
@@ -37,13 +35,6 @@ def version_of(package: str) -> str | None:
         return None
 
 
-def new_manager() -> pluggy.PluginManager:
-    """Return a plugin manager that knows the hooks and holds no plugin."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    return manager
-
-
 def collect() -> Collected:
     """
     Return every pack and observer that an installed distribution registers, and every broken entry point.
@@ -51,15 +42,14 @@ def collect() -> Collected:
     Never raises for what a distribution did wrong: that is in `broken`, and the others are not affected.
     `KeyboardInterrupt` passes through.
     """
-    manager = new_manager()
+    plugins = Plugins()
     found: list[RegisteredPack] = []
     entry_points, broken = _installed_entry_points()
     for entry_point in sorted(entry_points, key=lambda each: (each.name, each.value)):
         try:
             plugin = entry_point.load()
-            if not manager.is_registered(plugin):  # a second entry point may name the same module
-                register(manager, plugin)
-            packs = _packs_of(manager, plugin)
+            plugins.register(plugin)  # a second entry point may name the same module
+            packs = plugins.packs_of(plugin)
         except BaseException as error:  # whatever a distribution's code raises is the reason
             from homie_migrations_core.stopping import ends_the_run
 
@@ -72,7 +62,7 @@ def collect() -> Collected:
                 found.append(_registered(pack, entry_point))
             except UnusablePack as error:
                 broken.append(RegisteredPack(pack, "", entry_point).broken(str(error)))
-    return Collected(*_without_duplicates(found, broken), manager)
+    return Collected(*_without_duplicates(found, broken), plugins)
 
 
 def installed_distributions() -> dict[str, str | None]:
@@ -84,6 +74,9 @@ def installed_distributions() -> dict[str, str | None]:
 
 def _installed_entry_points() -> tuple[list[EntryPoint], list[BrokenPack]]:
     """Return the entry points of our group, and the distributions whose entry_points.txt cannot be read."""
+    in_folders = entry_points_in_folders(GROUP)
+    if in_folders is not None:
+        return list(in_folders), []
     from importlib_metadata import distributions, entry_points
 
     try:
@@ -113,47 +106,6 @@ def _may_name_our_group(distribution: Any) -> bool:
         return True
 
 
-def register(manager: pluggy.PluginManager, plugin: object, name: str | None = None) -> None:
-    """
-    Register a plugin, so that its hooks are called from now on.
-
-    Raises:
-        UnusablePack: It implements no hook, or one that does not exist.
-    """
-    named = [each for each in dir(plugin) if each.startswith(hookspecs.PREFIX)]
-    if unknown := [each for each in named if each not in _HOOKS and _is_hook(plugin, each)]:
-        raise UnusablePack(f"it implements {', '.join(unknown)}, but there is no such hook")
-    if bare := [each for each in named if each in _HOOKS and not _is_hook(plugin, each)]:
-        raise UnusablePack(f"its {', '.join(bare)} is not marked with @hookimpl")
-    try:
-        manager.register(plugin, name)
-        manager.check_pending()
-    except Exception as error:
-        if manager.is_registered(plugin):
-            manager.unregister(plugin)
-        raise UnusablePack(str(error)) from error
-    if not manager.get_hookcallers(plugin):
-        manager.unregister(plugin)
-        raise UnusablePack("it implements no hook of homie_migrations")
-
-
-def _is_hook(plugin: object, name: str) -> bool:
-    return hasattr(getattr(plugin, name, None), f"{hookspecs.PROJECT}_impl")
-
-
-def _packs_of(manager: pluggy.PluginManager, plugin: object) -> list[MigrationPack]:
-    packs: list[MigrationPack] = []
-    for implementation in manager.hook.homie_migration_packs.get_hookimpls():
-        if implementation.plugin is not plugin:
-            continue
-        answer: Any = implementation.function()
-        for pack in [answer] if isinstance(answer, MigrationPack) or not isinstance(answer, list | tuple) else answer:
-            if not isinstance(pack, MigrationPack):
-                raise UnusablePack(f"homie_migration_packs() returned {pack!r}, which is not a MigrationPack")
-            packs.append(pack)
-    return packs
-
-
 def _registered(pack: MigrationPack, source: EntryPoint) -> RegisteredPack:
     folder = folder_of(pack.migrations)
     problems = list_files(folder)[2]
@@ -179,6 +131,8 @@ def _without_duplicates(
 
 
 def _reason(error: BaseException) -> str:
+    from homie_migrations_core.errors import HomieMigrationsError  # not on the path of a start-up
+
     if isinstance(error, UnusablePack | HomieMigrationsError):
         return str(error)
     return f"it can't be loaded ({in_words(error)})"

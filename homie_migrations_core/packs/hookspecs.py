@@ -2,26 +2,71 @@
 The hooks that a distribution can implement, and `hookimpl`, which marks an implementation.
 
 pluggy's project name is `homie_migrations`. The hooks of a distribution are in the module that its entry point in the
-group `homie.migrations` names.
+group `homie.migrations` names. The marks are those that pluggy's own markers make; importing pluggy for them would cost the
+start of an application more than everything else that it needs.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pluggy
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+    from typing import Any
+
+    import pluggy
 
     from homie_migrations_core.model import Run, Step
     from homie_migrations_core.packs.definition import MigrationPack
 
 PROJECT = "homie_migrations"
 PREFIX = "homie_"
+IMPLEMENTATION_MARK = f"{PROJECT}_impl"
+_SPECIFICATION_MARK = f"{PROJECT}_spec"
 
-hookimpl = pluggy.HookimplMarker(PROJECT)
-_hookspec = pluggy.HookspecMarker(PROJECT)
+if TYPE_CHECKING:
+    hookimpl = pluggy.HookimplMarker(PROJECT)
+    _hookspec = pluggy.HookspecMarker(PROJECT)
+else:
+
+    def hookimpl(
+        function: Callable[..., Any] | None = None,
+        hookwrapper: bool = False,
+        optionalhook: bool = False,
+        tryfirst: bool = False,
+        trylast: bool = False,
+        specname: str | None = None,
+        wrapper: bool = False,
+    ) -> Callable[..., Any]:
+        """
+        Mark a function as the implementation of the hook of the same name, as `pluggy.HookimplMarker("homie_migrations")` does.
+
+        Used as `@hookimpl`, or with options as `@hookimpl(tryfirst=True)`: https://pluggy.readthedocs.io describes them.
+        """
+
+        def mark(marked: Callable[..., Any]) -> Callable[..., Any]:
+            options = {
+                "wrapper": wrapper,
+                "hookwrapper": hookwrapper,
+                "optionalhook": optionalhook,
+                "tryfirst": tryfirst,
+                "trylast": trylast,
+                "specname": specname,
+            }
+            setattr(marked, IMPLEMENTATION_MARK, options)
+            return marked
+
+        return mark if function is None else mark(function)
+
+    def _hookspec(function: Callable[..., Any] | None = None, firstresult: bool = False) -> Callable[..., Any]:
+        """Mark a function as the specification of a hook."""
+
+        def mark(marked: Callable[..., Any]) -> Callable[..., Any]:
+            options = {"firstresult": firstresult, "historic": False, "warn_on_impl": None, "warn_on_impl_args": None}
+            setattr(marked, _SPECIFICATION_MARK, options)
+            return marked
+
+        return mark if function is None else mark(function)
 
 
 @_hookspec

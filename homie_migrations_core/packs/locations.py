@@ -35,7 +35,8 @@ def database_file(database: str, data_dir: Path, collected: Collected) -> tuple[
         PackBroken: A plugin failed to answer. A guess could create a second, empty database.
     """
     try:
-        answer = collected.manager.hook.homie_database_path(database=database, data_dir=data_dir)
+        manager = collected.manager_for(["homie_database_path"])
+        answer = manager.hook.homie_database_path(database=database, data_dir=data_dir) if manager else None
         return (data_dir / "modules" / database, False) if answer is None else (Path(answer), True)
     except BaseException as error:
         if ends_the_run(error):

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     import pluggy
 
 from homie_migrations_core.forking import no_child_returns
-from homie_migrations_core.packs.discovery import new_manager, register
+from homie_migrations_core.packs.plugins import HOOKS, PACKS_HOOK, new_manager, register
 from homie_migrations_core.stopping import ends_the_run
+
+OBSERVING_HOOKS = HOOKS - {PACKS_HOOK, "homie_database_path"}
+"""The hooks that are called during a run."""
 
 _log = logging.getLogger("homie_migrations")
 

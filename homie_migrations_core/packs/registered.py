@@ -6,27 +6,43 @@ Apart from `packs/discovery.py`, which makes them of entry points, because a sta
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections import namedtuple
 
-from homie_migrations_core.broken import BrokenPack
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
+    from typing import NamedTuple
+
     import pluggy
-    from importlib_metadata import EntryPoint
 
+    from homie_migrations_core.broken import BrokenPack
     from homie_migrations_core.packs.definition import MigrationPack
+    from homie_migrations_core.packs.entry_points import EntryPoint
+    from homie_migrations_core.packs.plugins import Plugins
+
+    class _RegisteredPack(NamedTuple):
+        pack: MigrationPack
+        folder: str
+        source: EntryPoint | None = None
+
+    class _Collected(NamedTuple):
+        packs: tuple[RegisteredPack, ...]
+        broken: tuple[BrokenPack, ...]
+        plugins: Plugins
+else:
+    # Importing typing would cost a start-up as much as importing sqlite3.
+    _RegisteredPack = namedtuple("_RegisteredPack", ("pack", "folder", "source"), defaults=(None,))  # noqa: PYI024
+    _Collected = namedtuple("_Collected", ("packs", "broken", "plugins"))  # noqa: PYI024
 
 
-class RegisteredPack(NamedTuple):
+class RegisteredPack(_RegisteredPack):
     """
     A pack as a plugin registered it; its files have been found, and none of them read.
 
     The name and version of its distribution are read from the metadata when they are asked for.
     """
 
-    pack: MigrationPack
-    folder: str
-    source: EntryPoint | None = None
+    __slots__ = ()
 
     @property
     def distribution(self) -> str | None:
@@ -40,16 +56,25 @@ class RegisteredPack(NamedTuple):
 
     def broken(self, reason: str) -> BrokenPack:
         """Return the same pack as one that cannot be used, and why."""
+        from homie_migrations_core.broken import BrokenPack
+
         name = self.source.name if self.source else None
         return BrokenPack(reason, self.pack.name, self.pack.database, name, self.distribution, self.distribution_version)
 
 
-class Collected(NamedTuple):
+class Collected(_Collected):
     """What the installed distributions register: packs, broken packs and entry points, and the plugins that observe runs."""
 
-    packs: tuple[RegisteredPack, ...]
-    broken: tuple[BrokenPack, ...]
-    manager: pluggy.PluginManager
+    __slots__ = ()
+
+    @property
+    def manager(self) -> pluggy.PluginManager:
+        """The plugin manager of pluggy, with every plugin. It is made when it is first asked for."""
+        return self.plugins.manager
+
+    def manager_for(self, hooks: Collection[str]) -> pluggy.PluginManager | None:
+        """Return the plugin manager, or None if no plugin implements one of the hooks."""
+        return self.plugins.manager_for(hooks)
 
 
 def distribution_of(entry_point: EntryPoint | None) -> tuple[str | None, str | None]:
@@ -58,7 +83,11 @@ def distribution_of(entry_point: EntryPoint | None) -> tuple[str | None, str | N
         if entry_point is None or entry_point.dist is None:
             return None, None
         # `dist.name` loads the parser of the email package, which takes longer than everything else that a status needs.
-        lines = (entry_point.dist.read_text("METADATA") or "").partition("\n\n")[0].splitlines()
+        lines = (
+            (entry_point.dist.read_text("METADATA") or entry_point.dist.read_text("PKG-INFO") or "")
+            .partition("\n\n")[0]
+            .splitlines()
+        )
         fields = {key: value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
         if "Name" in fields and "Version" in fields:
             return fields["Name"], fields["Version"]

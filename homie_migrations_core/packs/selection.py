@@ -7,7 +7,6 @@ Part of every start-up, so it reads no migration; `packs/source.py` does, when t
 from __future__ import annotations
 
 from homie_migrations_core.broken import BrokenPack
-from homie_migrations_core.errors import NothingInstalled, PackNotChosen, UnknownPack
 from homie_migrations_core.packs.registered import Collected, RegisteredPack
 
 TYPE_CHECKING = False
@@ -43,6 +42,8 @@ def choose(
         names = {each.pack.name for each in packs} | {each.pack for each in broken if each.pack}
         for name in only:
             if name not in names:
+                from homie_migrations_core.errors import UnknownPack  # no error is on the path of a start-up
+
                 raise UnknownPack(name, names, for_database=True)
         return packs, broken
     return _for_unnamed_file(path, collected, only)
@@ -54,11 +55,13 @@ def _for_unnamed_file(path: str, collected: Collected, only: Collection[str]) ->
     if only:
         return [each for each in packs if each.pack.name in only], [each for each in broken if each.pack in only]
     databases = {each.pack.database for each in packs} | {each.database for each in broken if each.database}
+    if len(databases) == 1:
+        return list(packs), [each for each in broken if each.database]
+    from homie_migrations_core.errors import NothingInstalled, PackNotChosen
+
     if not databases:
         raise NothingInstalled
-    if len(databases) > 1:
-        raise PackNotChosen(path, "no installed pack is for a file of that name", [each.pack.name for each in packs])
-    return list(packs), [each for each in broken if each.database]
+    raise PackNotChosen(path, "no installed pack is for a file of that name", [each.pack.name for each in packs])
 
 
 def report_unknown(collected: Collected) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from homie_migrations_core.errors import FolderUnusable
 from homie_migrations_core.packs.discovery import version_of
-from homie_migrations_core.packs.observers import Observers
+from homie_migrations_core.packs.observers import OBSERVING_HOOKS, Observers
 
 if TYPE_CHECKING:
     from homie_migrations_core.database_view import DatabaseView
@@ -95,7 +95,7 @@ class PlanRunner:
             return plan_again(now), now.owner
 
         rehearsing, collected = watcher is not None, view.source.collected
-        manager = collected.manager if collected and not rehearsing else None
+        manager = collected.manager_for(OBSERVING_HOOKS) if collected and not rehearsing else None
         return Execution(
             path,
             plan,

@@ -10,7 +10,7 @@ from helpers import creates, python_migration, recorded, run_sql, write_pack
 from homie_migrations_core import MigrationRunner, hookimpl
 from homie_migrations_core.errors import MigrationFailed
 from homie_migrations_core.model import Step
-from homie_migrations_core.packs import discovery as plugins
+from homie_migrations_core.packs.observers import OBSERVING_HOOKS
 
 FILES = {"001_a.py": creates(1, "a")}
 
@@ -112,7 +112,7 @@ class FailingObserver:
         raise self.error
 
 
-OBSERVED = sorted(plugins._HOOKS - {"homie_migration_packs", "homie_database_path"})
+OBSERVED = sorted(OBSERVING_HOOKS)
 
 
 def test_the_two_observers_of_these_tests_implement_every_hook_there_is():
