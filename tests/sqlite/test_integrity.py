@@ -64,10 +64,13 @@ class FamilyDatabase:
         return failed.value.found
 
     @property
-    def content(self) -> list[str]:
+    def content(self) -> list[object]:
+        """The schema and the rows. `iterdump` is refused by Python 3.13 where a foreign key fits nothing."""
         connection = sqlite3.connect(self.path)
         try:
-            return list(connection.iterdump())
+            schema = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+            tables = [name for kind, name, _ in schema if kind == "table"]
+            return [schema, *(connection.execute(f'SELECT * FROM "{table}"').fetchall() for table in tables)]
         finally:
             connection.close()
 
