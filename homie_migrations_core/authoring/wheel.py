@@ -73,7 +73,7 @@ def _project_around(pack: MigrationPack, root: Path) -> Path | None:
 
 def _end_of_path(pack: MigrationPack) -> str:
     """How the path of the folder ends, in the project and in the wheel."""
-    return pack.migrations.name if isinstance(pack.migrations, Path) else pack.migrations.replace(".", "/")
+    return pack.package.replace(".", "/") if pack.package else Path(pack.migrations).name
 
 
 def _wanted(pack: MigrationPack, project: Path) -> list[str]:

@@ -10,38 +10,27 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, NamedTuple, TypeAlias
+    from typing import Any, TypeAlias
 
     import importlib_metadata
 
     EntryPoint: TypeAlias = "InstalledEntryPoint | importlib_metadata.EntryPoint"
 
-    class _Distribution(NamedTuple):
-        folder: str
-
-    class _EntryPoint(NamedTuple):
-        name: str
-        value: str
-        group: str
-        dist: InstalledDistribution
-else:
-    # Importing typing would cost a start-up as much as importing sqlite3.
-    _Distribution = namedtuple("_Distribution", ("folder",))  # noqa: PYI024
-    _EntryPoint = namedtuple("_EntryPoint", ("name", "value", "group", "dist"))  # noqa: PYI024
-
 _METADATA = ("METADATA", "PKG-INFO")
 _SUFFIXES = (".dist-info", ".egg-info")
 
 
-class InstalledDistribution(_Distribution):
+class InstalledDistribution:
     """A distribution whose metadata is in a folder."""
 
-    __slots__ = ()
+    __slots__ = ("folder",)
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
 
     def read_text(self, file_name: str) -> str | None:
         """
@@ -68,10 +57,13 @@ class InstalledDistribution(_Distribution):
         return Distribution.at(self.folder).version
 
 
-class InstalledEntryPoint(_EntryPoint):
+class InstalledEntryPoint:
     """An entry point of a distribution whose metadata is in a folder."""
 
-    __slots__ = ()
+    __slots__ = ("dist", "group", "name", "value")
+
+    def __init__(self, name: str, value: str, group: str, dist: InstalledDistribution) -> None:
+        self.name, self.value, self.group, self.dist = name, value, group, dist
 
     def load(self) -> Any:
         """Import the module that the entry point names, and return it, or the object in it."""

@@ -26,7 +26,7 @@ def folder_of(migrations: str | Path) -> str:
     Raises:
         UnusablePack: There is no such package or folder.
     """
-    if not isinstance(migrations, str):
+    if not isinstance(migrations, str) or os.path.isabs(migrations):  # no name of a package is an absolute path
         if not os.path.isdir(migrations):
             raise UnusablePack(f"its folder {migrations} does not exist or is not a folder")
         return os.path.abspath(migrations)

@@ -64,7 +64,7 @@ def read_pack(pack: MigrationPack, *, distribution: str | None = None, distribut
         tuple(migrations),
         distribution,
         distribution_version,
-        pack.migrations if isinstance(pack.migrations, str) else None,
+        pack.package,
     )
 
 
