@@ -17,7 +17,7 @@ from benchmarks.measuring import Candidate, CommandFailed, Comparison
 from file_organizer_migrations.migration_runner import run_migrations as run_file_organizer
 from homie_migrations_core import run_migrations
 
-STATUS_GOAL, START_GOAL, START_WITH_ALL_GOAL = 1.1, 2.5, 4.0
+STATUS_GOAL, START_GOAL, START_WITH_ALL_GOAL = 1.1, 1.4, 3.5
 
 _SMALLEST_TYPER = """
 import sqlite3
@@ -58,6 +58,35 @@ if run_migrations(sys.argv[1]) == 0:
     print("up to date")
 """
 _EVERY_PACK = _FILE_ORGANIZER.replace("file_organizer_migrations.migration_runner", "homie_migrations_core")
+_PACKAGE = """
+import sys
+
+from homie_migrations_core import MigrationPack, run_migrations
+
+if run_migrations(sys.argv[1], [MigrationPack("file_organizer", "file_organizer_migrations.migrations")]) == 0:
+    print("up to date")
+"""
+_FOLDER = """
+import os
+import sys
+
+from homie_migrations_core import MigrationPack, run_migrations
+
+folder = os.path.join(os.path.dirname(sys.argv[1]), "items")
+if run_migrations(sys.argv[1], [MigrationPack("items", folder)]) == 0:
+    print("up to date")
+"""
+_FOLDER_AS_PATH = """
+import sys
+from pathlib import Path
+
+from homie_migrations_core import MigrationPack, run_migrations
+
+folder = Path(sys.argv[1]).parent / "items"
+if run_migrations(sys.argv[1], [MigrationPack("items", folder)]) == 0:
+    print("up to date")
+"""
+_PLAIN_WITH_PATHLIB = f"import pathlib\n{_PLAIN}"
 
 
 class _Programs:
@@ -138,7 +167,7 @@ def start_comparisons(folder: Path) -> Iterator[Comparison]:
     path = str(folder / "homie_file_organizer.db")
     run_file_organizer(path)
 
-    def row(name: str, source: str) -> Callable[[], float]:
+    def row(name: str, source: str, path: str = path) -> Callable[[], float]:
         return programs.timed([*programs.script(name, source), path], "up to date")
 
     yield Comparison(
@@ -146,6 +175,7 @@ def start_comparisons(folder: Path) -> Iterator[Comparison]:
         [
             Candidate("sqlite3: connect, SELECT version, close", row("plain", _PLAIN)),
             Candidate("file_organizer_migrations … run_migrations(path)", row("organizer", _FILE_ORGANIZER), START_GOAL),
+            Candidate("run_migrations(path, [pack]), a package", row("package", _PACKAGE), START_GOAL),
             Candidate(
                 "homie_migrations_core.run_migrations(path), every pack", row("every_pack", _EVERY_PACK), START_WITH_ALL_GOAL
             ),
@@ -154,3 +184,21 @@ def start_comparisons(folder: Path) -> Iterator[Comparison]:
         rounds=41,
         budget=20,
     )
+    for migrations in (20, 500):
+        place = folder / f"with_{migrations}"
+        place.mkdir()
+        in_folder = str(place / "homie_items.db")
+        run_migrations(in_folder, [make_pack(place / "items", migrations)], backup=False)
+        with_pathlib = "sqlite3: the same, and import pathlib"
+        yield Comparison(
+            f"3. An application's start, fresh process, {migrations} migrations in a folder that is handed in",
+            [
+                Candidate("sqlite3: connect, SELECT version, close", row("plain", _PLAIN, in_folder)),
+                Candidate("run_migrations(path, [pack]), the folder as text", row("folder", _FOLDER, in_folder), START_GOAL),
+                Candidate("run_migrations(path, [pack]), the folder as a Path", row("folder_as_path", _FOLDER_AS_PATH, in_folder)),
+                Candidate(with_pathlib, row("plain_with_pathlib", _PLAIN_WITH_PATHLIB, in_folder)),
+            ],
+            rounds=41,
+            budget=10,
+            second_floor=with_pathlib,
+        )

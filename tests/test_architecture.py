@@ -205,16 +205,19 @@ def test_importing_the_library_loads_very_little():
     assert not loaded(modules, "typer", "click", "rich", "pluggy", "importlib_metadata", "importlib.metadata", "sqlite3", "pathlib")
 
 
+SLOW = frozenset(
+    "typer click rich pluggy importlib_metadata importlib.metadata importlib.util dataclasses logging inspect ast re enum pathlib "
+    "typing tokenize contextlib email zipfile hashlib json warnings threading fnmatch urllib tempfile shutil".split()
+)
+
+
 def test_an_up_to_date_start_loads_no_migration_and_nothing_slow(tmp_path):
     database = tmp_path / "homie_file_organizer.db"
     run_migrations(database)
     modules, opened = watched(
         f"from file_organizer_migrations.migration_runner import run_migrations\nassert run_migrations({str(database)!r}) == 0"
     )
-    slow = (
-        "typer click rich pluggy importlib_metadata importlib.metadata dataclasses logging inspect ast re pathlib typing tokenize"
-    )
-    assert not loaded(modules, *slow.split())
+    assert not loaded(modules, *SLOW)
     assert loaded(modules, NAME) == {
         NAME,
         *(f"{NAME}.{module}" for module in "compat packs packs.naming running running.up_to_date sqlite sqlite.database".split()),
@@ -223,18 +226,23 @@ def test_an_up_to_date_start_loads_no_migration_and_nothing_slow(tmp_path):
     assert not [path for path in opened if "destination_memory" in path]
 
 
-def test_an_up_to_date_start_with_packs_of_its_own_loads_no_plugins(tmp_path):
+FOLDER_AS_TEXT = "import os\nfolder, join = {folder!r}, os.path.join\n"
+FOLDER_AS_PATH = "from pathlib import Path\nfolder, join = Path({folder!r}), lambda folder, name: folder / name\n"
+
+
+@pytest.mark.parametrize(
+    ("folder", "slow"), [(FOLDER_AS_TEXT, SLOW), (FOLDER_AS_PATH, SLOW - set("re enum pathlib warnings fnmatch urllib".split()))]
+)
+def test_an_up_to_date_start_with_packs_of_its_own_loads_no_plugins(tmp_path, folder, slow):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes/001_notes.sql").write_text("CREATE TABLE notes (text)", encoding="utf-8")
     call = (
-        "from pathlib import Path\nfrom homie_migrations_core import MigrationPack, run_migrations\n"
-        f"folder = Path({str(tmp_path)!r})\n"
-        "assert run_migrations(folder / 'notes.db', [MigrationPack('notes', folder / 'notes')]) == "
+        f"{folder.format(folder=str(tmp_path))}from homie_migrations_core import MigrationPack, run_migrations\n"
+        "assert run_migrations(join(folder, 'notes.db'), [MigrationPack('notes', join(folder, 'notes'))]) == "
     )
     assert watched(f"{call} 1")
     modules, opened = watched(f"{call} 0")
-    slow = "typer click rich pluggy importlib_metadata importlib.metadata dataclasses logging inspect ast typing tokenize"
-    assert not loaded(modules, *slow.split())
+    assert not loaded(modules, *slow)
     assert loaded(modules, NAME) == {
         NAME,
         *(
@@ -246,10 +254,17 @@ def test_an_up_to_date_start_with_packs_of_its_own_loads_no_plugins(tmp_path):
     assert not [path for path in opened if "001_notes" in path]
 
 
-SLOW = (
-    "typer click rich pluggy importlib_metadata importlib.metadata importlib.util dataclasses logging inspect ast re enum pathlib typing "
-    "tokenize contextlib email zipfile hashlib json"
-).split()
+def test_an_up_to_date_start_with_a_package_of_its_own_looks_it_up_and_imports_its_parent_only(tmp_path):
+    database = tmp_path / "homie_file_organizer.db"
+    run_migrations(database)
+    modules, opened = watched(
+        "from homie_migrations_core import MigrationPack, run_migrations\n"
+        "pack = MigrationPack('file_organizer', 'file_organizer_migrations.migrations')\n"
+        f"assert run_migrations({str(database)!r}, [pack]) == 0"
+    )
+    assert not loaded(modules, *SLOW)
+    assert loaded(modules, "file_organizer_migrations") == {"file_organizer_migrations"}
+    assert not [path for path in opened if "destination_memory" in path]
 
 
 def test_an_up_to_date_start_with_every_installed_pack_loads_neither_pluggy_nor_the_reader_of_metadata(tmp_path):
