@@ -225,11 +225,10 @@ class DatabaseReader(DatabaseAccess):
         """
         from homie_migrations_core.running.restoring import preview
 
-        def attributed(tracking: Tracking) -> Sequence[Record]:
-            return self._view_of(tracking).attributed
+        return preview(self._file, os.path.abspath(snapshot), self._recorded, self._attributed)
 
-        with self._file.stopping():
-            return preview(self._file, os.path.abspath(snapshot), self._recorded, attributed)
+    def _attributed(self, tracking: Tracking) -> Sequence[Record]:
+        return self._view_of(tracking).attributed
 
 
 def log_problems(view: DatabaseView, plan: Plan) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -228,10 +227,11 @@ class MigrationRunner(DatabaseReader):
         """
         from homie_migrations_core.running.restoring import restore
 
-        preview, plans = self.preview_restore(snapshot), self._plans
+        plans, source = self._plans, os.path.abspath(snapshot)
         storage = plans.require_storage()
-        plans.snapshot = restore(self._file, os.path.abspath(snapshot), self._recorded, backup=plans.backup, storage=storage)
-        return replace(preview, snapshot=self.snapshot)
+        restored = restore(self._file, source, self._recorded, self._attributed, backup=plans.backup, storage=storage)
+        plans.snapshot = restored.snapshot
+        return restored
 
     # --- records ------------------------------------------------------------------------------------
 

@@ -7,12 +7,14 @@ How the pages get there, and who has to wait, is decided in `sqlite/`; here the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from homie_migrations_core.errors import DatabaseInterrupted, DatabaseUnusable, RunStopped
+from homie_migrations_core.errors import DatabaseInterrupted, DatabaseUnusable
 from homie_migrations_core.model import Record, Restored, RowCount
+from homie_migrations_core.sqlite.examining import Contents, Examination
 from homie_migrations_core.sqlite.file import DatabaseFile
 from homie_migrations_core.sqlite.holders import tell_waiting
 from homie_migrations_core.sqlite.reader import read
@@ -20,8 +22,7 @@ from homie_migrations_core.sqlite.restoring import Restorer
 from homie_migrations_core.sqlite.rows import count_rows, tables_of
 from homie_migrations_core.sqlite.snapshot_storage import DEFAULT_STORAGE, SnapshotStorage
 from homie_migrations_core.sqlite.snapshots import Keeper
-from homie_migrations_core.sqlite.tracking import ForeignTable, Tracking, read_tracking
-from homie_migrations_core.stopping import Stopped
+from homie_migrations_core.sqlite.tracking import Tracking
 
 _log = logging.getLogger("homie_migrations")
 
@@ -30,37 +31,45 @@ def restore(
     file: DatabaseFile,
     snapshot: str,
     recorded: Callable[[], tuple[Sequence[Record], bool]],
+    attributed: Callable[[Tracking], Sequence[Record]],
     *,
     backup: bool,
     storage: SnapshotStorage = DEFAULT_STORAGE,
-) -> Path | None:
+) -> Restored:
     """
-    Replace the database with the snapshot, and return the snapshot of the state before, if `backup` asks for one.
+    Replace the database with the snapshot, and return what that changed.
 
-    `recorded` is called under the write lock: the records, and whether there is anything that could be lost.
+    `recorded` is called before, and again under the write lock: the records, and whether there is anything that could be lost.
+    With `backup`, that is kept as a snapshot of its own. `attributed` returns the records of a table with their packs' names.
 
     Raises:
         SnapshotUnusable, LockTimeout, RunStopped, SnapshotFailed, DatabaseUnusable: Nothing was changed.
     """
-    keeper = Keeper(file.path, file.stop, lambda: datetime.now(UTC), storage)
-    restoring = _restoring(file, snapshot)
+    keeper, restored = Keeper(file.path, file.stop, lambda: datetime.now(UTC), storage), Restored(Path(file.path), Path(snapshot))
+    with file.stopping(), Examination(snapshot, file.path, file.stop) as examination:
+        now, rows_now = _state_of(file, recorded)
 
-    def secure() -> None:
-        records, holds_something = recorded()
-        if backup and holds_something:
-            keeper.take(records, counts=True)
+        def waiting() -> None:
+            tell_waiting(file.path, readers=True)
+            examination.result()  # an unusable snapshot is not worth waiting for
 
-    try:
-        restoring.restore(secure)
-    except BaseException as error:
-        if not restoring.done:
-            keeper.drop()
-        if isinstance(error, Stopped):
-            raise RunStopped(file.path) from error
-        raise
+        def secure() -> None:
+            nonlocal restored
+            records, holds_something = recorded()
+            if backup and holds_something:
+                keeper.take(records, counts=True)
+            restored = _restored(file, snapshot, now, rows_now, examination.result(), attributed)
+
+        restoring = Restorer(file.path, snapshot, lock_timeout=file.lock_timeout, stop=file.stop, waiting=waiting)
+        try:
+            restoring.restore(secure)
+        except BaseException:
+            if not restoring.done:
+                keeper.drop()
+            raise
     _log.info("Restored %s from %s", file.path, snapshot, extra={"database": file.path, "snapshot": str(snapshot)})
     keeper.prune(but=Path(snapshot))
-    return keeper.snapshot
+    return replace(restored, snapshot=keeper.snapshot)
 
 
 def preview(
@@ -76,20 +85,39 @@ def preview(
 
     Raises:
         SnapshotUnusable: The file is not a sound database.
+        RunStopped: A stop was asked for.
     """
-    _restoring(file, snapshot).check()
+    with file.stopping(), Examination(snapshot, file.path, file.stop) as examination:
+        now, rows_now = _state_of(file, recorded)
+        return _restored(file, snapshot, now, rows_now, examination.result(), attributed)
+
+
+def _state_of(file: DatabaseFile, recorded: Callable[[], tuple[Sequence[Record], bool]]) -> tuple[Sequence[Record], dict[str, int]]:
+    """Return the records of the database, and the number of rows of each table."""
+    now = recorded()[0]
+    if not file.exists:
+        return now, {}
     try:
-        then = attributed(read(snapshot, read_tracking, lock_timeout=file.lock_timeout))
-    except ForeignTable:  # another tool's record; what it means is that tool's business
-        then = ()
-    rows_then = _count(file, snapshot)
-    now, rows_now = recorded()[0], dict[str, int]()
-    if file.exists:
-        try:
-            rows_now = _count(file, file.path)
-        except (DatabaseUnusable, DatabaseInterrupted):  # a damaged database is what a snapshot is restored for
-            rows_now = {}
-    refs_now, refs_then = [each.ref for each in now], [each.ref for each in then]
+        return now, read(
+            file.path,
+            lambda connection: count_rows(connection, tables_of(connection), file.stop),
+            lock_timeout=file.lock_timeout,
+        )
+    except (DatabaseUnusable, DatabaseInterrupted):  # a damaged database is what a snapshot is restored for
+        return now, {}
+
+
+def _restored(
+    file: DatabaseFile,
+    snapshot: str,
+    now: Sequence[Record],
+    rows_now: Mapping[str, int],
+    contents: Contents,
+    attributed: Callable[[Tracking], Sequence[Record]],
+) -> Restored:
+    """Return how the contents of the snapshot differ from the state of the database."""
+    then = attributed(contents.tracking) if contents.tracking is not None else ()
+    refs_now, refs_then, rows_then = [each.ref for each in now], [each.ref for each in then], contents.rows
     return Restored(
         Path(file.path),
         Path(snapshot),
@@ -101,14 +129,3 @@ def preview(
             if rows_now.get(table) != rows_then.get(table)
         ),
     )
-
-
-def _restoring(file: DatabaseFile, snapshot: str) -> Restorer:
-    def waiting() -> None:
-        tell_waiting(file.path, readers=True)
-
-    return Restorer(file.path, snapshot, lock_timeout=file.lock_timeout, stop=file.stop, waiting=waiting)
-
-
-def _count(file: DatabaseFile, path: str) -> dict[str, int]:
-    return read(path, lambda connection: count_rows(connection, tables_of(connection), file.stop), lock_timeout=file.lock_timeout)
