@@ -17,6 +17,7 @@ from homie_migrations_core.packs.reading import read_pack
 from homie_migrations_core.sqlite import schema_objects, sql_tokens
 
 VALIDATE_GOAL, REPLAY_GOAL = 10, 1.5
+"""The first is a goal beside the call of `status()`, and beside reading the schema with sqlite3."""
 TABLES, REPLAYED = 100, 500
 
 
@@ -48,7 +49,7 @@ def _read_once(path: Path) -> None:
 
 def _clear_caches() -> None:
     """Clear the caches that earlier calls in this process have filled."""
-    for cache in (sql_tokens.tokenize, schema_objects.object_of, sql_tokens.column_text):
+    for cache in (sql_tokens.tokenize, schema_objects.parse, sql_tokens.column_text):
         cache.cache_clear()
 
 
@@ -63,6 +64,7 @@ def comparisons(folder: Path) -> Iterator[Comparison]:
     )
     # SQLite parses the whole schema again for each ALTER TABLE, so that its own share grows with the square of the tables.
     yield _validating(folder / "columns", "8b. The same with a column added to each table, for information", columns=True)
+    yield _beside_status(folder / "indexes")
     many = read_pack(make_pack(folder / "many", REPLAYED))
     yield Comparison(
         f"9. A replay of {REPLAYED} migrations in memory",
@@ -104,6 +106,25 @@ def _validating(folder: Path, title: str, *, columns: bool = False, goal: float 
         ],
         rounds=21,
         budget=20,
+    )
+
+
+def _beside_status(folder: Path) -> Comparison:
+    path, pack = folder / "homie_items.db", MigrationPack(name="items", migrations=folder / "items")
+
+    def first() -> None:
+        _clear_caches()
+        _validate(MigrationRunner(path, [pack]))
+
+    def status() -> None:
+        if MigrationRunner(path, [pack]).status().state != "up_to_date":
+            raise CommandFailed("not everything is applied")
+
+    return Comparison(
+        "8c. The same beside status(), each with a runner of its own",
+        [Candidate("status()", repeated(status, 3)), Candidate("validate(), the first call", repeated(first, 1), VALIDATE_GOAL)],
+        rounds=21,
+        budget=15,
     )
 
 

@@ -10,11 +10,11 @@ from typing import cast
 
 from homie_migrations_core.sqlite.guard import runner_execute
 from homie_migrations_core.sqlite.names import TRACKING_TABLE, fold
-from homie_migrations_core.sqlite.schema_objects import ObjectKind, SchemaObject, object_of, with_names_resolved
+from homie_migrations_core.sqlite.schema_objects import ObjectKind, SchemaObject, with_names_resolved
 from homie_migrations_core.sqlite.sql_tokens import tokenize
 from homie_migrations_core.sqlite.tracking import Tracking, read_tracking
 
-_IGNORED = ("sqlite_", "_litestream_", TRACKING_TABLE)
+_IGNORED = ("sqlite_", "_litestream_")
 _SHADOWS = {
     "fts3": ("content", "segments", "segdir", "docsize", "stat"),
     "fts4": ("content", "segments", "segdir", "docsize", "stat"),
@@ -33,16 +33,23 @@ def read_schema(connection: sqlite3.Connection) -> dict[tuple[str, str], SchemaO
     What SQLite, this library and virtual tables make for themselves is left out.
     """
     rows = _rows(connection, "SELECT type, name, tbl_name, sql FROM main.sqlite_master WHERE sql IS NOT NULL ORDER BY type, name")
-    written = [row for row in rows if not (fold(row[1]).startswith(_IGNORED[:2]) or fold(row[2]).startswith(_IGNORED[:2]))]
-    written = [row for row in written if TRACKING_TABLE not in (fold(row[1]), fold(row[2]))]
-    modules = {fold(name): module for kind, name, _, sql in written if kind == "table" and (module := _module_of(sql))}
+    written: list[tuple[tuple[str, str], SchemaObject]] = []
+    modules: dict[str, str] = {}
+    for kind, name, table, sql in rows:
+        own, on = fold(name), fold(table)
+        if own.startswith(_IGNORED) or on.startswith(_IGNORED) or TRACKING_TABLE in (own, on):
+            continue
+        written.append(((kind, own), SchemaObject(cast("ObjectKind", kind), name, table, sql)))
+        if kind == "table" and (module := _module_of(sql)):
+            modules[own] = module
     if modules:
         shadows = _shadow_tables(connection, modules)
-        written = [row for row in written if fold(row[2]) not in shadows]
-    objects = [object_of(cast("ObjectKind", kind), name, table, sql) for kind, name, table, sql in written]
-    if any(tokenize(each.sql).unclear for each in objects if each.kind != "table"):
-        objects = with_names_resolved(objects)
-    return {(each.kind, fold(each.name)): each for each in objects}
+        written = [(key, each) for key, each in written if fold(each.table) not in shadows]
+    # Only "quoted" words can be unclear, and that a text holds none is seen without taking it apart.
+    if any(tokenize(each.sql).unclear for _, each in written if each.kind != "table" and '"' in each.sql):
+        resolved = with_names_resolved([each for _, each in written])
+        written = [(key, each) for (key, _), each in zip(written, resolved, strict=True)]
+    return dict(written)
 
 
 def read_records_and_schema(connection: sqlite3.Connection) -> tuple[Tracking, dict[tuple[str, str], SchemaObject]]:

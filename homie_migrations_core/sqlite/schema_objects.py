@@ -36,9 +36,18 @@ class Column(NamedTuple):
     words: str
 
 
+class _Parsed(NamedTuple):
+    """What the text of a definition says."""
+
+    tokens: tuple[str, ...]
+    columns: tuple[Column, ...] = ()
+    constraints: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class SchemaObject:
-    """A table, index, trigger or view."""
+    """A table, index, trigger or view. Its text is taken apart only when somebody asks: two equal texts need no more."""
 
     kind: ObjectKind
     name: str
@@ -46,14 +55,28 @@ class SchemaObject:
     """The table that it is on; a table's or view's own name."""
     sql: str
     """Word for word as SQLite keeps it."""
-    tokens: tuple[str, ...]
-    """What is compared. The order of a table's constraints and options, which means nothing, is always the same."""
-    columns: tuple[Column, ...] = ()
-    """Of an ordinary table."""
-    constraints: tuple[str, ...] = ()
-    """Those of the table itself, as normalised text."""
-    options: tuple[str, ...] = ()
-    """`STRICT`, `WITHOUT ROWID`."""
+    resolved: tuple[str, ...] | None = None
+    """Its tokens, where the text alone does not say which "quoted" words are names."""
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """What is compared. The order of a table's constraints and options, which means nothing, is always the same."""
+        return parse(self.kind, self.sql).tokens if self.resolved is None else self.resolved
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Those of an ordinary table."""
+        return parse(self.kind, self.sql).columns
+
+    @property
+    def constraints(self) -> tuple[str, ...]:
+        """Those of the table itself, as normalised text."""
+        return parse(self.kind, self.sql).constraints
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """`STRICT`, `WITHOUT ROWID`."""
+        return parse(self.kind, self.sql).options
 
     @property
     def text(self) -> str:
@@ -72,19 +95,19 @@ Schema = Mapping[tuple[str, str], SchemaObject]
 
 
 @lru_cache(maxsize=4096)
-def object_of(kind: ObjectKind, name: str, table: str, sql: str) -> SchemaObject:
-    """Return the value of one row of sqlite_schema."""
+def parse(kind: ObjectKind, sql: str) -> _Parsed:
+    """Return what a definition says."""
     tokenized = tokenize(sql)
     tokens = tokenized.tokens
     if kind != "table" or not tokenized.parts:
-        return SchemaObject(kind, name, table, sql, tokens)
+        return _Parsed(tokens)
     *starts, end = tokenized.parts
     parts = [tokens[begin : (after - 1 if after < end else end)] for begin, after in zip(starts, [*starts[1:], end], strict=True)]
     parts = [_in_order(part) if number < len(tokenized.names) else part for number, part in enumerate(parts)]
-    return _table(name, sql, tokens, parts, tokenized)
+    return _parsed_table(tokens, parts, tokenized)
 
 
-def _table(name: str, sql: str, tokens: tuple[str, ...], parts: list[tuple[str, ...]], tokenized: Tokenized) -> SchemaObject:
+def _parsed_table(tokens: tuple[str, ...], parts: list[tuple[str, ...]], tokenized: Tokenized) -> _Parsed:
     count = len(tokenized.names)
     columns = tuple(Column(spelt, column_text(part[1:])) for spelt, part in zip(tokenized.names, parts[:count], strict=True))
     constraints = [one for part in parts[count:] for one in _constraints(part)]
@@ -97,15 +120,8 @@ def _table(name: str, sql: str, tokens: tuple[str, ...], parts: list[tuple[str, 
         canonical += [*option, ","]
     if options:
         canonical.pop()
-    return SchemaObject(
-        "table",
-        name,
-        name,
-        sql,
-        tuple(canonical),
-        columns,
-        tuple(sql_text(one) for one in constraints),
-        tuple(sql_text(one).upper() for one in options),
+    return _Parsed(
+        tuple(canonical), columns, tuple(sql_text(one) for one in constraints), tuple(sql_text(one).upper() for one in options)
     )
 
 

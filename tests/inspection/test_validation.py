@@ -23,6 +23,8 @@ from homie_migrations_core.errors import (
     OwnerUnclear,
     RunStopped,
 )
+from homie_migrations_core.sqlite.schema_objects import parse
+from homie_migrations_core.sqlite.sql_tokens import tokenize
 
 
 def test_several_late_migrations_are_several_findings(workspace: Workspace):
@@ -266,3 +268,17 @@ def test_a_stop_ends_every_reading_call_with_run_stopped(workspace: Workspace):
             getattr(workspace.runner(should_stop=lambda: True), call)()
     with pytest.raises(RunStopped):
         workspace.runner(should_stop=lambda: True).detect("p")
+
+
+def test_no_definition_is_taken_apart_where_the_texts_are_equal(workspace: Workspace):
+    workspace.write(
+        "p", _001_t="CREATE TABLE t (a CHECK (a > 0));\nCREATE INDEX i ON t (a);", _002_v="CREATE VIEW v AS SELECT a FROM t"
+    )
+    workspace.apply()
+    tokenize.cache_clear()
+    parse.cache_clear()
+    assert workspace.findings() == []
+    assert (tokenize.cache_info().misses, parse.cache_info().misses) == (0, 0)
+    run_sql(workspace.path, "DROP INDEX i; CREATE INDEX i ON t (a DESC)")
+    assert workspace.codes() == ["drift_index_changed"]
+    assert tokenize.cache_info().misses == 2, "the two texts of the index"
