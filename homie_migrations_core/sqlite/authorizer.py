@@ -80,6 +80,8 @@ class StepAuthorizer:
         """The pragmas that the step set on its connection."""
         self.temporary = False
         """Whether the step made or dropped something temporary."""
+        self.savepoints = False
+        """Whether the step used savepoints of its own."""
         self._just_dropped = ""
 
     def refusal(self, action: int, a: str | None, b: str | None, database: str | None) -> str | None:
@@ -97,8 +99,10 @@ class StepAuthorizer:
         if action == sqlite3.SQLITE_TRANSACTION:
             return "SQL ROLLBACK would end the runner's transaction: raise an exception, or call conn.rollback()"
         if action == sqlite3.SQLITE_SAVEPOINT:
-            own = (b or "").lower() in (OUTER_SAVEPOINT, INNER_SAVEPOINT)
-            return f"the savepoint {b} is the runner's own" if own else None
+            if (b or "").lower() in (OUTER_SAVEPOINT, INNER_SAVEPOINT):
+                return f"the savepoint {b} is the runner's own"
+            self.savepoints = True
+            return None
         if action in (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH):
             return "ATTACH and DETACH can't be part of an atomic step: read another file over a connection of its own"
         if database == "temp":  # a virtual table has no action of its own for it

@@ -4,8 +4,8 @@ The half of the guarded connection that the runner talks to: a step's transactio
 The authorizer is the net (https://sqlite.org/c3ref/set_authorizer.html): SQLite asks it about every statement,
 whichever class or cursor prepared it, and answering IGNORE turns exactly COMMIT and BEGIN into nothing. Two savepoints
 do the rest: the outer one proves at the end that the transaction is still the one that was opened, the inner
-one is what `conn.commit()` and `conn.rollback()` move. What an author may ask for is decided in `authorizer`; what
-the methods of the connection mean to an author is in `guard`.
+one, made by the first `conn.commit()`, is where `conn.rollback()` goes back to. What an author may ask for is decided in
+`authorizer`; what the methods of the connection mean to an author is in `guard`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from homie_migrations_core.stopping import Stopped, StopRequest
 
 T = TypeVar("T")
 
+_OPEN_OUTER, _RELEASE_OUTER, _BACK_TO_OUTER = (f"{what} {OUTER_SAVEPOINT}" for what in ("SAVEPOINT", "RELEASE", "ROLLBACK TO"))
+_OPEN_INNER, _RELEASE_INNER, _BACK_TO_INNER = (f"{what} {INNER_SAVEPOINT}" for what in ("SAVEPOINT", "RELEASE", "ROLLBACK TO"))
 _ENDED = "SQLite ended the transaction by itself"
 _FORKED = "a forked child process can't use the connection of its parent: open another one there"
 _CLOSED = "the migration closed the connection"
@@ -58,7 +60,7 @@ class GuardedTransaction(sqlite3.Connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._on = self._is_runner = self._outer_is_open = False
+        self._on = self._is_runner = self._outer_is_open = self._inner_is_open = False
         self._calls = 0
         self._timeout_ms = round(1_000 * (args[1] if len(args) > 1 else kwargs.get("timeout", 5.0)))
         self._stop = StopRequest()
@@ -75,7 +77,7 @@ class GuardedTransaction(sqlite3.Connection):
         """Where in the author's file either happened."""
         self.rolled_back_last = False
         """Whether `conn.rollback()` was the last thing that the author did."""
-        self._commit_seen = self._interrupted_itself = False
+        self._commit_seen = self._interrupted_itself = self._inner_is_open = False
         self._swallowed: BaseException | None = None
         self._isolation_level: str | None = ""
         self._autocommit: Any = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, which 3.11 has no name for
@@ -97,9 +99,8 @@ class GuardedTransaction(sqlite3.Connection):
         """
         self._forget_step()
         self._file, self._stop = file, stop
-        self.execute_unguarded(f"SAVEPOINT {OUTER_SAVEPOINT}")
+        self.execute_unguarded(_OPEN_OUTER)
         self._outer_is_open = True
-        self.execute_unguarded(f"SAVEPOINT {INNER_SAVEPOINT}")
         _armed.add(self)
         super().set_progress_handler(self._look_up, _OPS_BETWEEN_LOOKS)
         super().set_authorizer(self._authorize)
@@ -115,7 +116,7 @@ class GuardedTransaction(sqlite3.Connection):
             sqlite3.Error: It is another one, or there is none.
         """
         self._silence()
-        self.execute_unguarded(f"RELEASE {OUTER_SAVEPOINT}")
+        self.execute_unguarded(_RELEASE_OUTER)
         self._outer_is_open = False
 
     def abandon(self) -> None:
@@ -174,7 +175,7 @@ class GuardedTransaction(sqlite3.Connection):
             return False
         if self._outer_is_open:
             try:
-                self.execute_unguarded(f"ROLLBACK TO {OUTER_SAVEPOINT}")
+                self.execute_unguarded(_BACK_TO_OUTER)
             except sqlite3.Error:
                 return False
         return True
@@ -285,13 +286,18 @@ class GuardedTransaction(sqlite3.Connection):
             raise swallowed from error
 
     def _commit_point(self) -> None:
-        self.execute_unguarded(f"RELEASE {INNER_SAVEPOINT}")
-        self.execute_unguarded(f"SAVEPOINT {INNER_SAVEPOINT}")
+        if self._inner_is_open:
+            self.execute_unguarded(_RELEASE_INNER)
+        elif self._authorizer.savepoints:  # as a COMMIT would, this ends the author's own
+            self.execute_unguarded(_RELEASE_OUTER)
+            self.execute_unguarded(_OPEN_OUTER)
+        self.execute_unguarded(_OPEN_INNER)
+        self._inner_is_open = True
         self.rolled_back_last = False
 
     def _back_to_commit_point(self) -> None:
         self._allow()
-        self.execute_unguarded(f"ROLLBACK TO {INNER_SAVEPOINT}")
+        self.execute_unguarded(_BACK_TO_INNER if self._inner_is_open else _BACK_TO_OUTER)
 
 
 def _without_repeats(connection: GuardedTransaction, heard: Callable[[str], object]) -> Callable[[str], None]:
