@@ -92,7 +92,7 @@ class StepRunner:
                 content = step.migration.rollback_content if step.direction == "rollback" else step.migration.content
                 script = Script(content)
                 for statement in script:
-                    connection.executescript(statement)
+                    connection.run_statement(statement)
             else:
                 self._run_functions(connection, step)
             self._judge_ending(connection, step)

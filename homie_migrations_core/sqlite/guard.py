@@ -48,6 +48,19 @@ class GuardedConnection(GuardedTransaction):
     def executescript(self, sql_script: str, /) -> Any:
         return self.cursor().executescript(sql_script)
 
+    def run_statement(self, statement: str) -> None:
+        """
+        Run one statement of a script of the author's, with all rows that it may return.
+
+        Unlike `executescript` it commits nothing: a script can't go back to a commit, and its savepoints last.
+        """
+        self._call(self._through_executescript, statement)
+
+    def _through_executescript(self, statement: str) -> None:
+        # It steps through all rows and converts none. What it commits first, as far as the author can see, does not count.
+        sqlite3.Cursor.executescript(super().cursor(), statement)
+        self._commit_seen = False
+
     def commit(self) -> None:
         if not self._on:
             super().commit()

@@ -43,6 +43,12 @@ def test_a_script_with_transactions_and_triggers_runs_as_it_is(tried: GuardedRun
     ]
 
 
+def test_the_savepoints_of_a_script_last_from_statement_to_statement(tried: GuardedRun) -> None:
+    tried_out = "SAVEPOINT a;\nINSERT INTO t VALUES (3, 'undone');\nSELECT v FROM t;\nROLLBACK TO a;\nRELEASE a;\n"
+    assert tried.apply({"002_tried.sql": f"{tried_out}{INSERT};\n{tried_out}"}) is None
+    tried.assert_applied()
+
+
 @pytest.mark.parametrize("ending", ["", ";", "\n", ";\n\n-- the end", "; /* never closed"])
 def test_a_script_may_end_as_it_likes(one_run: GuardedRun, ending: str) -> None:
     assert one_run.apply({"002_tried.sql": f"\ufeff{INSERT}{ending}"}) is None
