@@ -41,6 +41,10 @@ class StepRunner:
     progress: Callable[[Step, int, int | None], None]
     heard: Callable[[str], None] | None = None
 
+    def __post_init__(self) -> None:
+        self._step: Step | None = None
+        self._process = os.getpid()
+
     def run(self, connection: GuardedConnection, step: Step) -> None:
         """
         Run a step up to the moment before its commit. Whatever it raises, nothing is rolled back yet.
@@ -51,13 +55,13 @@ class StepRunner:
             Stopped: A stop was asked for.
             sqlite3.Error: The file can't be used.
         """
-        migration = step.migration
+        migration, self._step = step.migration, step
         self.checks.see_indexes_before(connection)
         started = time.monotonic()
         try:
             if step.direction == "apply":  # first, because a file that can't be written shows itself here
                 tracking.record_applied(connection, migration, self.pack_versions.get(migration.pack))
-            with listening(self._listener(step)):
+            with listening(self._tell_progress):
                 self._run_code(connection, step)
             if step.direction == "apply":
                 recorded = tracking.record_duration(connection, migration, round((time.monotonic() - started) * 1000))
@@ -69,26 +73,20 @@ class StepRunner:
             raise self.failures.failed(step, f"its record could not be kept ({error})") from error
         if not recorded:
             raise self.failures.failed(step, "its row in schema_migrations vanished (is there a trigger on that table?)")
-        # The name itself is not asked for: it need not be text.
-        if not connection.execute_unguarded("SELECT file <> '' FROM pragma_database_list WHERE name = 'main'").fetchone()[0]:
+        if not connection.has_file():
             raise self.failures.failed(step, "the database was replaced by one in memory")
         self.checks.check(connection, step)
 
-    def _listener(self, step: Step) -> Callable[[int, int | None], None]:
-        process = os.getpid()
-
-        def told(done: int, total: int | None) -> None:
-            if os.getpid() == process:  # a forked child has no part in the run
-                self.progress(step, done, total)
-
-        return told
+    def _tell_progress(self, done: int, total: int | None) -> None:
+        if self._step is not None and os.getpid() == self._process:  # a forked child has no part in the run
+            self.progress(self._step, done, total)
 
     def _run_code(self, connection: GuardedConnection, step: Step) -> None:
-        file = file_of(step)
-        connection.arm(str(file), self.stop, self.heard)
+        file = str(file_of(step))
+        connection.arm(file, self.stop, self.heard)
         script: Script | None = None
         try:
-            if file.suffix == ".sql":
+            if file.endswith(".sql"):
                 content = step.migration.rollback_content if step.direction == "rollback" else step.migration.content
                 script = Script(content)
                 for statement in script:

@@ -152,13 +152,24 @@ class GuardedTransaction(sqlite3.Connection):
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open: not on a connection that was closed behind the guard's back."""
-        return not self._is_closed() and self._open_transaction
+        try:
+            return self._open_transaction
+        except sqlite3.ProgrammingError:
+            return False
 
     def _is_closed(self) -> bool:
         try:
             return super().total_changes < 0
         except sqlite3.ProgrammingError:
             return True
+
+    def has_file(self) -> bool:
+        """Return whether the database is in a file. False if it was replaced by one in memory, behind the guard's back."""
+        self.text_factory = bytes  # the name need not be text
+        try:
+            return any(name == b"main" and file for _, name, file in self.execute_unguarded("PRAGMA database_list").fetchall())
+        finally:
+            self.text_factory = str
 
     def look_for_end(self) -> None:
         """Set `ended` if the transaction is gone, also by a call that did not pass through the guard."""

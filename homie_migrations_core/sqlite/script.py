@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator
 
 # What a statement is made of: quoted text and comments may hold a semicolon (https://sqlite.org/lang_comment.html).
-_BLANK = r"(?:[ \t\n\f\r]|--[^\n]*|/\*(?s:.*?)(?:\*/|\Z))"
+_BLANK = r"(?:[ \t\n\f\r]++|--[^\n]*|/\*(?s:.*?)(?:\*/|\Z))"
 _QUOTED = r"""(?:'[^']*(?:'|\Z)|"[^"]*(?:"|\Z)|`[^`]*(?:`|\Z)|\[[^\]]*(?:\]|\Z))"""
 _BEGINNING = re.compile(rf"(?:{_BLANK}|;)*+")
-_STATEMENT = re.compile(rf"""(?:[^;'"`\[/-]|{_QUOTED}|{_BLANK}|[/-])*+(?:;|\Z)""")
+_STATEMENT = re.compile(rf"""(?:[^;'"`\[/-]++|{_QUOTED}|{_BLANK}|[/-])*+(?:;|\Z)""")
 _TRIGGER = re.compile(rf"(?:EXPLAIN{_BLANK}+)?CREATE{_BLANK}+(?:TEMP(?:ORARY)?{_BLANK}+)?TRIGGER\b", re.IGNORECASE)
 _END = re.compile(rf"END{_BLANK}*+(?:;|\Z)", re.IGNORECASE)
 

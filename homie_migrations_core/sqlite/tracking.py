@@ -21,6 +21,7 @@ EARLIER_COLUMNS = COLUMNS[:3]
 _SELECT = f"SELECT {', '.join(COLUMNS)}, {{number}} FROM main.{TRACKING_TABLE} ORDER BY pack, version"
 _SELECT_EARLIER = f"SELECT {', '.join(EARLIER_COLUMNS)}, {{number}} FROM main.{TRACKING_TABLE} ORDER BY version"
 _INSERT = f"INSERT INTO main.{TRACKING_TABLE} (version, migration_name, pack, checksum, pack_version) VALUES (?, ?, ?, ?, ?)"
+_SET_DURATION = f"UPDATE main.{TRACKING_TABLE} SET duration_ms = ? WHERE pack = ? AND version = ? AND migration_name = ?"
 _LONGEST_ROW = 200  # characters of a row that a message shows
 
 
@@ -135,13 +136,8 @@ def record_applied(connection: GuardedConnection, migration: Migration, pack_ver
 
 def record_duration(connection: GuardedConnection, migration: Migration, duration_ms: int) -> bool:
     """Add to a record how long its migration took. Return False if there is no such record."""
-    return (
-        connection.execute_unguarded(
-            f"UPDATE main.{TRACKING_TABLE} SET duration_ms = ? WHERE pack = ? AND version = ? AND migration_name = ?",
-            (duration_ms, migration.pack, migration.version, migration.name),
-        ).rowcount
-        == 1
-    )
+    values = (duration_ms, migration.pack, migration.version, migration.name)
+    return connection.execute_unguarded(_SET_DURATION, values).rowcount == 1
 
 
 def record_rolled_back(connection: GuardedConnection, migration: Migration) -> bool:
