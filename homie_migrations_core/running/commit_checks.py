@@ -58,10 +58,13 @@ class CommitChecks:
         """
         touched = connection.touched
         assert self._helpers is not None
-        for lost in integrity.lost_helpers(connection, self._helpers, touched):
-            self._warnings.warned(f"{step.ref} rebuilt a table and did not create {lost} again.")
-        if touched.dropped or touched.altered or any(kind != "table" for kind, _ in touched.created):
-            self._helpers = integrity.helpers_of_tables(connection)
+        if touched.dropped:
+            for lost in integrity.lost_helpers(connection, self._helpers, touched):
+                self._warnings.warned(f"{step.ref} rebuilt a table and did not create {lost} again.")
+        if touched.dropped or touched.altered:
+            self._helpers = None  # read again when the next step begins
+        elif created := {name for kind, name in touched.created if kind != "table"}:
+            self._helpers |= integrity.helpers_of_tables(connection, created)
         problems = integrity.find_problems(connection, touched)
         if not problems:
             return

@@ -207,7 +207,7 @@ class Execution:
             self._since_read.append(step)
             self._committed.append(step)
             self.observers.tell("homie_step_finished", run=self._run, step=step)
-            if not self.scratch:
+            if not self.scratch and _log.isEnabledFor(logging.INFO):
                 sentence = "Applied %s in %s" if step.direction == "apply" else "Rolled back %s in %s"
                 _log.info(sentence, step.ref, self.path, extra={"database": self.path, "ref": step.ref})
         self._known = self._known._replace(shape="current", holds_tables=True)

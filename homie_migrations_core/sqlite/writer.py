@@ -45,7 +45,7 @@ class Writer:
         self._connection: GuardedConnection | None = None
         self._version: int | None = None
         self._file: FileIdentity | None = None
-        self._put_back_delete = self._changed = False
+        self._put_back_delete = False
 
     @property
     def connection(self) -> GuardedConnection:
@@ -61,13 +61,23 @@ class Writer:
             LockTimeout: Others kept the lock for longer than `lock_timeout` seconds.
             DatabaseUnusable: The file can't be opened or written.
         """
-        self._changed = False
-        self._patiently(
-            self._open_and_begin, "waiting for the write lock on", "Close the program that writes to it, or wait longer."
-        )
-        return self._changed
+        deadline, told = time.monotonic() + self._lock_timeout, False
+        while True:
+            if self._stop.asked():
+                raise Stopped
+            try:
+                return self._open_and_begin()
+            except sqlite3.Error as error:
+                if not is_busy(error):
+                    raise error_from_sqlite(error, self.path) from error
+                if time.monotonic() >= deadline:
+                    doing, advice = "waiting for the write lock on", "Close the program that writes to it, or wait longer."
+                    raise LockTimeout(self.path, self._lock_timeout, doing, advice, who_holds(self.path)) from error
+            if not told:
+                told = True
+                self._waiting()
 
-    def _open_and_begin(self) -> None:
+    def _open_and_begin(self) -> bool:
         if self._connection is None:
             if os.path.exists(self.path) and not os.access(self.path, os.W_OK):
                 raise not_writable(self.path, "this user has no right to")  # before a snapshot of it is taken in vain
@@ -86,10 +96,15 @@ class Writer:
         if self._file is None:  # a new file, which SQLite has made by now
             self._file = file_identity(self.path)
         version = execute("PRAGMA data_version").fetchone()[0]
-        self._changed, self._version = version != self._version, version
-        if execute("PRAGMA journal_mode").fetchone()[0] == "delete":
+        if version == self._version:
+            return False
+        # Whoever puts a file into WAL mode, or takes it out, changes the file.
+        mode = execute("PRAGMA journal_mode").fetchone()[0]
+        if mode == "delete":
             execute(f"PRAGMA journal_mode={'PERSIST' if self._scratch else 'TRUNCATE'}")  # only for this connection
-            self._put_back_delete = not self._scratch
+        self._put_back_delete = not self._scratch and mode != "wal" and (self._put_back_delete or mode == "delete")
+        self._version = version
+        return True
 
     def _open(self) -> GuardedConnection:
         return sqlite3.connect(
@@ -100,22 +115,6 @@ class Writer:
             cached_statements=0,
             factory=GuardedConnection,
         )
-
-    def _patiently(self, attempt: Callable[[], None], doing: str, advice: str) -> None:
-        deadline, told = time.monotonic() + self._lock_timeout, False
-        while True:
-            if self._stop.asked():
-                raise Stopped
-            try:
-                return attempt()
-            except sqlite3.Error as error:
-                if not is_busy(error):
-                    raise error_from_sqlite(error, self.path) from error
-                if time.monotonic() >= deadline:
-                    raise LockTimeout(self.path, self._lock_timeout, doing, advice, who_holds(self.path)) from error
-            if not told:
-                told = True
-                self._waiting()
 
     def commit(self) -> None:
         """
