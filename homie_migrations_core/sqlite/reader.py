@@ -41,6 +41,8 @@ def read(path: str, look: Callable[[sqlite3.Connection], T], *, lock_timeout: fl
         try:
             before = _quiet_state(path)
             at_rest = before is not None and is_in_wal_mode(path)
+            if before is not None and at_rest:
+                _let_settle(before)
             connection = sqlite3.connect(
                 uri(path, "immutable=1" if at_rest else "mode=ro"),
                 timeout=SLICE,
@@ -66,7 +68,7 @@ def read(path: str, look: Callable[[sqlite3.Connection], T], *, lock_timeout: fl
                 tell_waiting(path)
 
 
-def _quiet_state(path: str) -> tuple[int, ...] | None:
+def _quiet_state(path: str) -> tuple[int, int, int] | None:
     """Return what identifies a file that no connection has open for writing; None if one may have."""
     try:
         if os.path.exists(path + "-wal") or (os.path.exists(path + "-journal") and os.path.getsize(path + "-journal")):
@@ -74,9 +76,14 @@ def _quiet_state(path: str) -> tuple[int, ...] | None:
         stat = os.stat(path)
     except OSError:
         return None
-    if time.time_ns() - stat.st_mtime_ns < _SETTLED_NS:
-        time.sleep(_SETTLED_NS / 1e9)
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _let_settle(state: tuple[int, int, int]) -> None:
+    """Wait until the file's time stamp is old enough to show a change that comes after it."""
+    age = time.time_ns() - state[2]
+    if age < _SETTLED_NS:  # or less than nothing, if the clock was set back
+        time.sleep((_SETTLED_NS - max(age, 0)) / 1e9)
 
 
 def is_in_wal_mode(path: str) -> bool:

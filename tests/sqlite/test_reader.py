@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -183,6 +184,19 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(half):
 
     assert read(str(half), look_while_somebody_writes, lock_timeout=0) == 2
     assert seen == [1, 2]
+
+
+@pytest.mark.parametrize(("state", "longest"), [(journal_delete, 0.0), (wal, 0.04)])
+def test_only_a_wal_that_was_just_written_is_given_the_rest_of_a_moment_to_settle(half, monkeypatch, state, longest):
+    """Without locks, only the time stamp shows that it changes, and it need not show two changes that follow at once."""
+    slept: list[float] = []
+    monkeypatch.setattr("homie_migrations_core.sqlite.reader.time.sleep", slept.append)
+    state(half)
+    changed = time.time_ns() - 10_000_000
+    os.utime(half, ns=(changed, changed))
+    assert read(str(half), lambda connection: connection.execute("SELECT 1").fetchone(), lock_timeout=0) == (1,)
+    assert len(slept) == (longest > 0)
+    assert sum(slept) <= longest
 
 
 # --- files that somebody uses -----------------------------------------------------------------------------------------
