@@ -37,6 +37,11 @@ def python_migration(
     return source
 
 
+def snapshot_folder(database: Path) -> Path:
+    """The folder of the database's snapshots, where none is chosen."""
+    return database.parent / "backups" / f"{database.name}.snapshots"
+
+
 def creates(version: int, table: str, **more: object) -> str:
     """A migration that makes one table and can be rolled back."""
     return python_migration(

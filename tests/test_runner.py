@@ -7,7 +7,7 @@ from pathlib import Path
 
 import importlib_metadata  # noqa: F401  (before `nothing_else` hides the folder it is in)
 import pytest
-from helpers import creates, fingerprint, python_migration, query, recorded, refs, run_sql, tables
+from helpers import creates, fingerprint, python_migration, query, recorded, refs, run_sql, snapshot_folder, tables
 
 from homie_migrations_core import MigrationPack, MigrationRunner, run_migrations
 from homie_migrations_core.errors import (
@@ -63,7 +63,7 @@ def test_a_run_returns_the_snapshot_it_left_if_it_left_one(make, database):
     with pytest.raises(MigrationFailed):
         failing.apply()
     assert failing.snapshot is None
-    assert list((database.parent / "backups").iterdir()) == [runner.snapshot]
+    assert list(snapshot_folder(database).iterdir()) == [runner.snapshot]
 
 
 def test_run_migrations_counts_what_it_applied(make, database):

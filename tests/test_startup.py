@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import importlib_metadata  # noqa: F401  (before `nothing_else` hides the folder it is in)
 import pytest
-from helpers import fingerprint, python_migration, recorded, run_sql, tables
+from helpers import fingerprint, python_migration, recorded, run_sql, snapshot_folder, tables
 from path_memory_helpers import long_migration, until, waits_for
 
 from homie_migrations_core import MigrationRunner, arun_migrations, run_migrations, wait_or_stop
@@ -42,7 +42,7 @@ def test_without_packs_it_applies_the_installed_ones(three, database):
 def test_it_takes_a_snapshot_unless_it_is_told_not_to(make, database, backup):
     run_sql(database, "CREATE TABLE users (id)")
     asyncio.run(arun_migrations(database, [make("a", "001_one")], backup=backup))
-    assert (database.parent / "backups").exists() is backup
+    assert snapshot_folder(database).exists() is backup
 
 
 def test_an_error_is_raised_where_the_call_is_awaited(make, database):

@@ -252,7 +252,7 @@ def test_it_goes_on(migrated_database, migration_runner):
     assert [each.ref for each in runner.apply(to="notes:2")] == ["notes:002_tags"]
     assert runner.snapshot is None
     assert [each.ref for each in migration_runner(path, backup=True).apply()] == ["notes:003_stars"]
-    assert (path.parent / "backups").is_dir()
+    assert snapshot_folder(path).is_dir()
 
 def test_for_another_file(tmp_path, migration_runner):
     runner = migration_runner(tmp_path / "x.db", NOTES, lock_timeout=1.0)

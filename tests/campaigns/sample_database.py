@@ -145,7 +145,7 @@ class SampleDatabase:
             AssertionError, sqlite3.Error: It is damaged or between two migrations, or one of its snapshots is.
         """
         path = folder / self.path.name
-        whole = [each for ending in ("auto", "begun") for each in (folder / "backups").glob(f"*.{ending}.db")]
+        whole = [each for ending in ("auto", "begun") for each in (folder / "backups").glob(f"*/*.{ending}.db")]
         for snapshot in whole:
             assert digest(snapshot) == self.boundaries[len(recorded(snapshot))], f"{snapshot.name} is not whole"
         if not path.exists():

@@ -66,9 +66,9 @@ def test_with_many_processes_at_once_each_migration_takes_effect_once_and_no_pro
         prepared(path, state)
         workers = worker_pool.run(path, pack, kill_after=[None] * AT_ONCE, lock_timeout=60)
         assert_once_each(path, workers)
-        backups = list((tmp_path / "backups").glob(f"round_{number}.*.auto.db")) if (tmp_path / "backups").exists() else []
-        assert bool(backups) == state.endswith("existing")
-        assert not any(each.name.endswith(".tmp") for each in (tmp_path / "backups").glob("*"))
+        names = [each.name for each in (tmp_path / "backups").glob(f"round_{number}.*/*")]
+        assert any(name.endswith(".auto.db") for name in names) == state.endswith("existing")
+        assert not any(name.endswith(".tmp") for name in names)
 
 
 @needs_fork

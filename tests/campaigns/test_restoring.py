@@ -18,7 +18,7 @@ from statistics import median
 from typing import Self
 
 import pytest
-from helpers import creates, query, run_sql, write_pack
+from helpers import creates, query, run_sql, snapshot_folder, write_pack
 
 from homie_migrations_core import MigrationRunner
 
@@ -157,12 +157,12 @@ def test_a_killed_restore_leaves_the_old_state_or_the_new_one_and_the_next_one_f
         with Restorer() as restorer:
             for _ in range(3):
                 took.append(restorer.restore(path, snapshots[now], pack)[1])
-            examined(path.parent / "backups")
+            examined(snapshot_folder(path))
             for number in range(KILLS):
                 (target,) = set(snapshots) - {now}
                 seconds = chance.uniform(0, 1.1 * median(took))
                 killed, duration = restorer.restore(path, snapshots[target], pack, seconds)
-                found, kept = state(path), examined(path.parent / "backups")
+                found, kept = state(path), examined(snapshot_folder(path))
                 counts["in time"] += killed
                 counts["old" if found == now else "new"] += 1
                 assert found in snapshots, f"kill {number} after {seconds}: {found}"
@@ -174,7 +174,7 @@ def test_a_killed_restore_leaves_the_old_state_or_the_new_one_and_the_next_one_f
                     restorer.restore(path, snapshots[target], pack)
                     counts["finished"] += 1
                     assert state(path) == target, f"after kill {number}"
-                    examined(path.parent / "backups")
+                    examined(snapshot_folder(path))
                 now = state(path)
     finally:
         said = [each.communicate("stop\n")[0] for each in programs]

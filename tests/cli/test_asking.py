@@ -207,7 +207,7 @@ def test_the_question_says_that_a_snapshot_is_taken_and_one_is(on_a_terminal, tm
     assert not (tmp_path / "backups").exists()
     terminal.type("y\n")
     assert terminal.ended() == 0
-    assert len(list((tmp_path / "backups").iterdir())) == 1
+    assert len(list((tmp_path / "backups").rglob("*.auto.db"))) == 1
 
 
 @pytest.mark.parametrize("keys", ["n\n", "\n", "\x04"], ids=["no", "enter", "end of input"])

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from cli.migration_folder import MigrationFolder
-from helpers import creates, python_migration, run_sql
+from helpers import creates, python_migration, run_sql, snapshot_folder
 from json_documents import check, read_document, read_events
 from pages.generated import commands
 
@@ -191,7 +191,7 @@ def test_copies_report_their_progress(homie, tasks: MigrationFolder):
     run_sql(tasks.database, "INSERT INTO one VALUES (1, zeroblob(3000000))")
     rehearsed = homie("rehearse", *tasks.options, JSON).events
     applied = homie("apply", *tasks.options, JSON).events
-    snapshot = next((tasks.database.parent / "backups").iterdir())
+    snapshot = next(snapshot_folder(tasks.database).iterdir())
     restored = homie("restore", snapshot, "--yes", *tasks.options, JSON).events
     assert phases(rehearsed) == {"copy"}
     assert phases(applied) == {"snapshot"}

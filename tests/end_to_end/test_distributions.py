@@ -360,7 +360,7 @@ def test_a_stranger_who_joins_later_is_applied_to_the_database_that_is_there(
     environment.pip("install", "--no-deps", stranger.wheel)
     try:
         assert "  applied notes:002_colours" in environment.homie("apply", cwd=tmp_path).splitlines()
-        assert len(list((tmp_path / "data" / "modules" / "backups").iterdir())) == 1
+        assert len(list((tmp_path / "data" / "modules" / "backups").rglob("*.auto.db"))) == 1
     finally:
         environment.pip("uninstall", "-y", "notes-migrations")
     status = environment.homie("status", "--check", cwd=tmp_path)

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from helpers import EARLIER_TABLE, fingerprint, query, recorded, run_sql, tables
+from helpers import EARLIER_TABLE, fingerprint, query, recorded, run_sql, snapshot_folder, tables
 
 from file_organizer_migrations import migrations as installed_migrations
 from homie_migrations_core import HomieMigrationsError, MigrationRunner
@@ -208,7 +208,7 @@ def test_what_the_old_runner_left_is_in_a_snapshot(backend, left_at_3: Path):
     module = backend(shown_modules()[1], own_folder())
     before = query(left_at_3, "SELECT * FROM schema_migrations")
     module.run_migrations(left_at_3)
-    (snapshot,) = (left_at_3.parent / "backups").iterdir()
+    (snapshot,) = snapshot_folder(left_at_3).iterdir()
     assert query(snapshot, "SELECT * FROM schema_migrations") == before
     assert query(snapshot, "SELECT color FROM destinations") == [("blue",)]
 

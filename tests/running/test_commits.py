@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from helpers import creates, recorded, run_sql, tables, write_pack
+from helpers import creates, recorded, run_sql, snapshot_folder, tables, write_pack
 from running.execution_helpers import ALL, FAILS, FILES, MODES, Listener, refs, runner
 
 from homie_migrations_core import MigrationPack, MigrationRunner
@@ -160,7 +160,7 @@ def test_a_ctrl_c_right_after_a_commit_loses_neither_the_step_nor_its_snapshot(
     with pytest.raises(KeyboardInterrupt):
         MigrationRunner(path, [pack]).apply()
     assert recorded(path) == ALL[:1]
-    assert len(list((path.parent / "backups").iterdir())) == 1
+    assert len(list(snapshot_folder(path).iterdir())) == 1
 
 
 def count_of_statements(path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch, fail_at: int = 0) -> int:

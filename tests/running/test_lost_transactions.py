@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from helpers import creates, python_migration, query, recorded, run_sql, tables, write_pack
+from helpers import creates, python_migration, query, recorded, run_sql, snapshot_folder, tables, write_pack
 
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.errors import HomieMigrationsError, MigrationFailed, MigrationNotUndone, RunStopped
@@ -40,7 +40,7 @@ def failure(path: Path, pack: MigrationPack, **options: object) -> HomieMigratio
 
 
 def snapshots(path: Path) -> list[Path]:
-    return sorted((path.parent / "backups").glob("*")) if (path.parent / "backups").exists() else []
+    return sorted(snapshot_folder(path).glob("*")) if snapshot_folder(path).exists() else []
 
 
 COMMITTED = {

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers import creates, query, run_sql, write_pack
+from helpers import creates, query, run_sql, snapshot_folder, write_pack
 
 from homie_migrations_core import MigrationPack
 from homie_migrations_core.sqlite import snapshots
@@ -67,7 +67,7 @@ def journal_mode(path: Path) -> str:
 
 
 def in_backups(path: Path) -> list[Path]:
-    folder = path.parent / "backups"
+    folder = snapshot_folder(path)
     return sorted(folder.iterdir()) if folder.exists() else []
 
 

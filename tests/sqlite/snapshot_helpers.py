@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from helpers import creates, python_migration, run_sql, write_pack
+from helpers import creates, python_migration, run_sql, snapshot_folder, write_pack
 
 from homie_migrations_core import MigrationPack
 from homie_migrations_core.model import Record
@@ -34,7 +34,7 @@ def pack(tmp_path: Path) -> MigrationPack:
 
 def backups(path: Path) -> list[Path]:
     """What is in the folder beside the database, by name."""
-    folder = path.parent / "backups"
+    folder = snapshot_folder(path)
     return sorted(folder.iterdir()) if folder.exists() else []
 
 

@@ -13,7 +13,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
-from helpers import fingerprint, query, run_sql
+from helpers import fingerprint, query, run_sql, snapshot_folder
 from sqlite import restore_helpers
 from sqlite.restore_helpers import (
     CHANGES,
@@ -287,7 +287,7 @@ def test_a_link_to_the_database_is_followed(tmp_path: Path, pack: MigrationPack)
     assert (tmp_path / "homie_p.db").is_symlink()
     assert content(path) == before
     assert restored.snapshot is not None
-    assert restored.snapshot.parent == path.parent / "backups"
+    assert restored.snapshot.parent == snapshot_folder(path)
 
 
 # --- the snapshot -----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from helpers import recorded, write_pack
+from helpers import recorded, snapshot_folder, write_pack
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,8 +127,8 @@ def test_a_strange_pack_in_the_records_neither_keeps_a_database_from_being_migra
     runner.apply()
     assert "p:001_one" in recorded(path)
     made = set(tmp_path.rglob("*")) - before - set((tmp_path / "pack").rglob("*")) - {tmp_path / "pack"}
-    snapshots = {each for each in made if each.parent == folder / "backups"}
-    assert made - snapshots == {folder / "backups"}
+    snapshots = {each for each in made if each.parent == snapshot_folder(path)}
+    assert made - snapshots == {folder / "backups", snapshot_folder(path)}
     (snapshot,) = snapshots
     assert snapshot.name.endswith("Z.others.auto.db")
     assert [each.applied for each in runner.backups()] == ["others"]

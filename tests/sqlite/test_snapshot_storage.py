@@ -63,7 +63,7 @@ def test_a_snapshot_by_hand_and_one_before_a_restore_go_there_too(path: Path, pa
     runner.apply()
     restored = runner.restore(by_hand)
     assert restored.snapshot is not None
-    assert {by_hand.parent, restored.snapshot.parent} == {SnapshotStorage(str(place)).folder_of(str(path))}
+    assert {by_hand.parent, restored.snapshot.parent} == {Path(SnapshotStorage(str(place)).folder_of(str(path)).path)}
     assert "one" in tables(restored.snapshot)
     assert "one" not in tables(path)
     assert backups(path) == []
@@ -195,8 +195,8 @@ def test_the_folder_may_be_on_another_file_system(tmp_path: Path, pack: Migratio
 )
 def test_any_file_name_makes_a_folder(tmp_path: Path, place: Path, name: str) -> None:
     folder = SnapshotStorage(str(place)).folder_of(str(tmp_path / name))
-    folder.mkdir()
-    assert folder.parent == place
+    assert folder.make() is False
+    assert [each.name for each in place.iterdir()] == [Path(folder.path).name]
 
 
 # --- how many stay ----------------------------------------------------------------------------------------

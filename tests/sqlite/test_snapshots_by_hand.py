@@ -9,7 +9,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
-from helpers import fingerprint, query, recorded, run_sql
+from helpers import fingerprint, query, recorded, run_sql, snapshot_folder
 from sqlite import snapshot_helpers
 from sqlite.snapshot_helpers import at, backups, content, take
 
@@ -38,7 +38,7 @@ def test_backup_leaves_a_snapshot_that_no_run_prunes(path: Path, pack: Migration
     before = content(path)
     runner = MigrationRunner(path, [pack])
     snapshot = runner.backup()
-    assert (snapshot.parent, runner.snapshot) == (path.parent / "backups", snapshot)
+    assert (snapshot.parent, runner.snapshot) == (snapshot_folder(path), snapshot)
     assert content(snapshot) == before == content(path)
     for minute in range(7):
         take(path, minute=60 * 24 * 365 * 200 + minute)  # all of them newer
@@ -188,13 +188,13 @@ def test_backups_of_other_databases_and_other_files_are_not_listed(path: Path, p
         f"{own.name}-wal",
         f"x{own.name}",
     ):
-        (path.parent / "backups" / name).write_bytes(b"")
+        (snapshot_folder(path) / name).write_bytes(b"")
     assert [each.path for each in MigrationRunner(path, [pack]).backups()] == [own]
 
 
 def test_backups_of_a_name_that_only_looks_like_a_time_do_not_hide_the_others(path: Path, pack: MigrationPack) -> None:
     own = take(path)
-    (path.parent / "backups" / "homie_p.20259999T999999.000000Z.untracked.db").write_bytes(b"")
+    (snapshot_folder(path) / "homie_p.20259999T999999.000000Z.untracked.db").write_bytes(b"")
     assert [each.path for each in MigrationRunner(path, [pack]).backups()] == [own]
 
 
@@ -242,7 +242,7 @@ def test_an_unreadable_folder_of_snapshots_is_an_error_with_a_reason(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "listdir", locked)
-    with pytest.raises(FolderUnusable, match="backups can't be read"):
+    with pytest.raises(FolderUnusable, match="snapshots can't be read"):
         runner.backups()
 
 

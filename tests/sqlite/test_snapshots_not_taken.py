@@ -11,7 +11,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
-from helpers import creates, query, run_sql, tables, write_pack
+from helpers import creates, query, run_sql, snapshot_folder, tables, write_pack
 from sqlite import snapshot_helpers
 from sqlite.snapshot_helpers import backups, content, take
 
@@ -37,9 +37,13 @@ def refuses(path: Path, pack: MigrationPack) -> SnapshotFailed:
     return failed.value
 
 
-def test_without_room_for_its_folder_nothing_runs(path: Path, pack: MigrationPack) -> None:
-    (path.parent / "backups").write_bytes(b"a file, not a folder")
+@pytest.mark.parametrize("whose", ["its own", "that of all"])
+def test_where_a_file_has_the_name_of_its_folder_nothing_runs(path: Path, pack: MigrationPack, whose: str) -> None:
+    taken = snapshot_folder(path) if whose == "its own" else snapshot_folder(path).parent
+    taken.parent.mkdir(exist_ok=True)
+    taken.write_bytes(b"a file, not a folder")
     assert "--no-backup" in str(refuses(path, pack))
+    assert taken.read_bytes() == b"a file, not a folder"
 
 
 def test_when_the_copy_is_not_what_it_was_copied_from_nothing_runs(
@@ -142,7 +146,7 @@ def test_with_too_little_free_space_nothing_is_even_begun(path: Path, pack: Migr
     monkeypatch.setattr(shutil, "disk_usage", nearly_full)
     found = str(refuses(path, pack))
     assert "are free" in found
-    assert asked == [path.parent / "backups"]  # which may be on another disk than the database
+    assert asked == [snapshot_folder(path)]  # which may be on another disk than the database
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no handle for a folder")
@@ -150,21 +154,26 @@ def test_with_too_little_free_space_nothing_is_even_begun(path: Path, pack: Migr
 def test_file_name_and_folder_are_on_disk_before_the_first_migration_begins(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
 ) -> None:
-    folder = path.parent / "backups"
+    folder = snapshot_folder(path)
     if there:
-        folder.mkdir()
+        folder.parent.mkdir()
     events: list[str] = []
     sync, replace = os.fsync, os.replace
 
     def recorded_sync(descriptor: int) -> None:
         sync(descriptor)
         synced = os.fstat(descriptor)
-        known = {"folder": folder, "parent": path.parent, **{each.name.partition("Z.")[2]: each for each in folder.iterdir()}}
+        known = {
+            "folder": folder,
+            "backups": folder.parent,
+            "parent": path.parent,
+            **{each.name.partition("Z.")[2]: each for each in folder.iterdir()},
+        }
         events.extend(f"sync {name}" for name, each in known.items() if os.path.samestat(each.stat(), synced))
 
-    def recorded_replace(source: Path, target: Path) -> None:
+    def recorded_replace(source: str, target: str) -> None:
         replace(source, target)
-        events.append(f"name {target.name.partition('Z.')[2]}")
+        events.append(f"name {Path(target).name.partition('Z.')[2]}")
 
     class Observer:
         from homie_migrations_core import hookimpl
@@ -186,6 +195,7 @@ def test_file_name_and_folder_are_on_disk_before_the_first_migration_begins(
         "name untracked.begun.db",
         "sync folder",
         *([] if there else ["sync parent"]),
+        "sync backups",
         "step",
         "name untracked.auto.db",
         "sync folder",
@@ -204,6 +214,8 @@ def during_the_copy(monkeypatch: pytest.MonkeyPatch, reached: threading.Event) -
 
 
 def during_the_check(monkeypatch: pytest.MonkeyPatch, reached: threading.Event) -> None:
+    monkeypatch.setattr(copying, "SMALL", 0)
+
     def endless(connection: sqlite3.Connection) -> str:
         reached.set()
         try:
@@ -216,6 +228,7 @@ def during_the_check(monkeypatch: pytest.MonkeyPatch, reached: threading.Event) 
 
 
 def during_the_sync(monkeypatch: pytest.MonkeyPatch, reached: threading.Event) -> None:
+    monkeypatch.setattr(copying, "SMALL", 0)
     over, main = threading.Event(), threading.current_thread()
 
     def slow(_: int) -> None:

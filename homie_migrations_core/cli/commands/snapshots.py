@@ -105,7 +105,8 @@ def _target_and_snapshot(file: str, selection: Selection, storage: SnapshotStora
     given = _snapshot_path(file, selection.targets, storage)
     if len(selection.targets) == 1:
         return selection.targets[0], given
-    beside = [each for each in selection.targets if os.path.exists(each.path) and storage.folder_of(str(each.path)) == given.parent]
+    folder = str(given.parent)
+    beside = [each for each in selection.targets if os.path.exists(each.path) and folder in _folders(each, storage)]
     candidates = [
         each for each in beside or selection.targets if is_snapshot_of(os.path.basename(os.path.realpath(each.path)), given.name)
     ]
@@ -119,9 +120,16 @@ def _snapshot_path(file: str, targets: Sequence[Target], storage: SnapshotStorag
     """Return the path of a snapshot. A bare name that is not here is looked for in the folders of the databases' snapshots."""
     given = Path(os.path.abspath(file))
     if not os.path.exists(given) and os.path.basename(file) == file:
-        found = [path for target in targets if os.path.exists(path := storage.folder_of(str(target.path)) / file)]
-        return found[0] if found else given
+        places = [os.path.join(folder, file) for target in targets for folder in _folders(target, storage)]
+        found = next((path for path in places if os.path.exists(path)), None)
+        return Path(found) if found else given
     return given
+
+
+def _folders(target: Target, storage: SnapshotStorage) -> list[str]:
+    """Return where the snapshots of a database are: in its own folder, and where earlier versions kept them."""
+    folder = storage.folder_of(str(target.path))
+    return [each for each in (folder.path, folder.shared) if each is not None]
 
 
 def _report_backup(report: DatabaseReport, snapshot: Path) -> None:
@@ -132,8 +140,8 @@ def _report_backup(report: DatabaseReport, snapshot: Path) -> None:
 
 def _report_snapshots(report: DatabaseReport, found: Sequence[Snapshot]) -> None:
     report.add(documents.snapshots(found))
-    folder = f" in {found[0].path.parent}" if found else ""
-    report.write(f"{report.path}: {counted(len(found), 'snapshot')}{folder}")
+    folders = dict.fromkeys(str(each.path.parent) for each in found)  # two, if an earlier version took some of them
+    report.write(f"{report.path}: {counted(len(found), 'snapshot')}{' in ' if folders else ''}{' and '.join(folders)}")
     rows = [
         (snapshot_time_in_words(each.taken_at), size_in_words(each.size), each.applied, _KINDS[each.kind], each.path.name)
         for each in found

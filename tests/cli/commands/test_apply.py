@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cli.migration_folder import MigrationFolder
-from helpers import creates, fingerprint, problems, query, recorded, run_sql, tables
+from helpers import creates, fingerprint, problems, query, recorded, run_sql, snapshot_folder, tables
 
 
 def test_apply_says_which_file_where_that_came_from_and_that_it_is_new(homie, tasks: MigrationFolder):
@@ -45,7 +45,7 @@ def test_apply_of_something_new_to_a_database_with_data_says_where_the_snapshot_
     result = homie("apply", *tasks.options)
     found = homie("apply", *tasks.options, "--json").json
 
-    snapshots = list((tasks.database.parent / "backups").iterdir())
+    snapshots = list(snapshot_folder(tasks.database).iterdir())
     assert result.code == 0
     assert len(snapshots) == 1
     assert f"  snapshot of the state before: {snapshots[0]}" in result.out.splitlines()

@@ -144,7 +144,7 @@ def test_on_a_terminal_it_is_asked_with_the_version_and_the_file(
         assert fingerprint(tmp_path) == before
     else:
         assert recorded(tasks.database) == ["tasks:001_tasks", "tasks:002_title"]
-        assert len(list((tmp_path / "backups").iterdir())) == 1
+        assert len(list((tmp_path / "backups").rglob("*.auto.db"))) == 1
 
 
 def test_a_given_version_is_recorded_without_a_question(tasks: UntrackedDatabase, homie):

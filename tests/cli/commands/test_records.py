@@ -5,7 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers import EARLIER_TABLE, creates, fingerprint, problems, python_migration, query, recorded, run_sql, tables
+from helpers import (
+    EARLIER_TABLE,
+    creates,
+    fingerprint,
+    problems,
+    python_migration,
+    query,
+    recorded,
+    run_sql,
+    snapshot_folder,
+    tables,
+)
 
 RUNS_NEVER = "raise AssertionError('a migration was run')"
 
@@ -39,7 +50,7 @@ def rows(path: Path) -> list[tuple]:
 
 
 def snapshots(path: Path) -> list[Path]:
-    return sorted((path.parent / "backups").glob("*"))
+    return sorted(snapshot_folder(path).glob("*"))
 
 
 # --- baseline ------------------------------------------------------------------------------------------------------------

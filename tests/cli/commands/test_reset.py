@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers import creates, fingerprint, problems, python_migration, query, recorded, run_sql, tables
+from helpers import creates, fingerprint, problems, python_migration, query, recorded, run_sql, snapshot_folder, tables
 
 ONE, TWO = creates(1, "one"), creates(2, "two")
 
@@ -44,7 +44,7 @@ def folder(homie, tmp_path: Path) -> tuple[object, ...]:
 
 
 def snapshots(path: Path) -> list[Path]:
-    return sorted((path.parent / "backups").glob("*"))
+    return sorted(snapshot_folder(path).glob("*"))
 
 
 def test_everything_goes_newest_first_and_a_snapshot_was_taken(homie, folder, tmp_path: Path):

@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from helpers import creates, fingerprint, one_line, problems, query, recorded, run_sql, tables
+from helpers import creates, fingerprint, one_line, problems, query, recorded, run_sql, snapshot_folder, tables
 
 FILES = {"001_one.py": creates(1, "one"), "002_two.py": creates(2, "two")}
 
@@ -43,7 +43,7 @@ def snapshot(homie, path: Path, options) -> Path:
 
 
 def in_backups(path: Path) -> list[str]:
-    folder = path.parent / "backups"
+    folder = snapshot_folder(path)
     return sorted(each.name for each in folder.iterdir()) if folder.exists() else []
 
 
@@ -56,15 +56,15 @@ def test_backup_says_where_the_snapshot_is_and_how_large(homie, path: Path, opti
     assert name.endswith(".tasks-1.db")
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines()[0] == f"{path} (from --database): an existing database"
-    assert result.out.splitlines()[1].startswith(f"  snapshot: {path.parent / 'backups' / name} (")
+    assert result.out.splitlines()[1].startswith(f"  snapshot: {snapshot_folder(path) / name} (")
     assert len(result.out.splitlines()) == 2
-    assert query(path.parent / "backups" / name, "SELECT text FROM one") == [("first",)]
+    assert query(snapshot_folder(path) / name, "SELECT text FROM one") == [("first",)]
 
 
 def test_backup_as_json_adds_the_path_to_what_status_says(homie, path: Path, options) -> None:
     result = homie("backup", *options, "--json")
     (database,) = result.json["databases"]
-    assert database["snapshot"] == str(path.parent / "backups" / in_backups(path)[0])
+    assert database["snapshot"] == str(snapshot_folder(path) / in_backups(path)[0])
     assert (database["path"], database["exists"], database["state"]) == (str(path), True, "pending")
     assert result.json["error"] is None
     assert (result.code, result.err) == (0, "")
@@ -144,7 +144,7 @@ def test_backup_behind_a_writer_ends_with_1_and_names_it(homie_process, path: Pa
 
 def test_backups_lists_them_newest_first_with_what_was_applied(homie, path: Path, options, snapshot: Path) -> None:
     assert homie("rollback", "tasks", *options, "--yes").code == 0
-    begun = path.parent / "backups" / "homie_tasks.20200102T030405.000000Z.untracked.begun.db"
+    begun = snapshot_folder(path) / "homie_tasks.20200102T030405.000000Z.untracked.begun.db"
     begun.write_bytes(b"x" * 10)
     before = fingerprint(path.parent)
 
@@ -153,7 +153,7 @@ def test_backups_lists_them_newest_first_with_what_was_applied(homie, path: Path
     assert fingerprint(path.parent) == before
     assert (result.code, result.err) == (0, "")
     head, *rows = result.out.splitlines()
-    assert head == f"{path}: 3 snapshots in {path.parent / 'backups'}"
+    assert head == f"{path}: 3 snapshots in {snapshot_folder(path)}"
     assert [row.split()[-1] for row in rows] == sorted(in_backups(path), reverse=True)
     assert ("tasks-2" in rows[0], " automatic " in rows[0]) == (True, True)
     assert ("tasks-1" in rows[1], " by hand " in rows[1]) == (True, True)
@@ -246,7 +246,7 @@ def test_restore_says_what_it_did_and_where_the_state_before_is(homie, path: Pat
         f"{path} (from --database): an existing database",
         f"  restored {snapshot}",
         "  pending again: tasks:002_two",
-        f"  snapshot of the state before: {path.parent / 'backups' / before}",
+        f"  snapshot of the state before: {snapshot_folder(path) / before}",
     ]
     assert before.endswith(".tasks-2.auto.db")
     assert query(path, "SELECT text FROM one") == [("first",)]
@@ -398,3 +398,16 @@ def test_several_databases_can_not_take_one_snapshot(homie, options, path: Path,
     given = ("--dir", options[1], "--database", path, "--database", path.with_name("other.db"))
     assert homie("restore", tmp_path / "copy.db", *given, "--yes").code == 2
     assert fingerprint(path.parent) == before
+
+
+def test_snapshots_in_the_folder_that_all_databases_shared_are_listed_and_restored_by_name(
+    homie, path: Path, options, snapshot: Path
+) -> None:
+    shared = path.parent / "backups" / "homie_tasks.20200102T030405.000000Z.untracked.auto.db"
+    run_sql(shared, "CREATE TABLE old (a)")
+    result = homie("backups", *options)
+    head, *rows = result.out.splitlines()
+    assert head == f"{path}: 2 snapshots in {snapshot.parent} and {shared.parent}"
+    assert [row.split()[-1] for row in rows] == [snapshot.name, shared.name]
+    assert homie("restore", shared.name, *options, "--yes").code == 0
+    assert tables(path) == {"old"}

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from helpers import python_migration, query, run_sql
+from helpers import python_migration, query, run_sql, snapshot_folder
 
 from homie_migrations_core import MigrationPack
 
@@ -28,7 +28,7 @@ def rows(path: Path) -> list[tuple]:
 
 
 def snapshots(path: Path) -> list[Path]:
-    return sorted((path.parent / "backups").glob("*")) if (path.parent / "backups").exists() else []
+    return sorted(snapshot_folder(path).glob("*")) if snapshot_folder(path).exists() else []
 
 
 def refs(migrations) -> list[str]:

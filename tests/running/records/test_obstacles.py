@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import fingerprint, recorded, run_sql
+from helpers import fingerprint, recorded, run_sql, snapshot_folder
 from running.records.record_helpers import BUSY, EDITED, held, packs_of, rows, snapshots
 
 from homie_migrations_core import MigrationRunner
@@ -96,7 +96,7 @@ def amend(request: pytest.FixtureRequest, make) -> Callable[..., object]:
 
 
 def test_a_snapshot_that_can_not_be_taken_stops_it(two: Path, amend):
-    (two.parent / "backups").write_text("a file of that name")
+    snapshot_folder(two).parent.write_text("a file of that name")
     before = fingerprint(two.parent)
     with pytest.raises(SnapshotFailed):
         amend(two)
