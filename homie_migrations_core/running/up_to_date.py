@@ -75,9 +75,37 @@ def _names_by_version(
 def _is_applied(folder: str, recorded: Mapping[object, object]) -> bool:
     """Tell whether the migrations in a folder are those that are recorded."""
     try:
-        files, _, problems = naming.sort_files(os.listdir(folder))
+        names = os.listdir(folder)
     except OSError:
         return False
+    if _are_exactly(names, recorded):
+        return True
+    files, _, problems = naming.sort_files(names)
     if problems or recorded.keys() != files.keys():
         return False
     return all(recorded[version] in (None, naming.stem(file)) for version, file in files.items())
+
+
+def _are_exactly(names: Iterable[str], recorded: Mapping[object, object]) -> bool:
+    """
+    Tell at once what `naming.sort_files` would tell of each name: that there are the recorded migrations, and nothing more.
+
+    False means "not sure": a name is missing in the records, there is a rollback script, or something breaks the rules.
+    """
+    stems: list[object] = []
+    for name in names:
+        if name.endswith((".py", ".sql")):
+            if name[0] not in "_.":
+                stems.append(name[: name.rindex(".")])
+        elif name.lower().endswith((".py", ".sql")):
+            return False
+    if len(stems) != len(recorded) or set(stems) != set(recorded.values()):
+        return False
+    letters = "".join(map(str, stems))
+    if not (letters.isascii() and letters.replace("_", "").isalnum() and letters == letters.lower()):
+        return False
+    for version, stem in recorded.items():
+        digits, _, words = str(stem).partition("_")
+        if not (words and digits.isdigit() and len(digits) < 40 and 0 < int(digits) == version):
+            return False
+    return True

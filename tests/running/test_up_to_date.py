@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.errors import HomieMigrationsError
+from homie_migrations_core.packs import naming
+from homie_migrations_core.running import up_to_date
 from homie_migrations_core.running.up_to_date import is_up_to_date
 from homie_migrations_core.sqlite.tracking import create_sql
 
@@ -171,3 +173,63 @@ def test_law_true_means_that_the_runner_plans_no_step(tmp_path_factory, shape, v
     assert nothing_to_do or not answer
     if change == "none" and (shape == "current" or name != "homie_q.db"):
         assert answer
+
+
+STEMS = [
+    "001_a",
+    "1_a",
+    "2_b_c",
+    "002_b",
+    "3_",
+    "4",
+    "_5_x",
+    "6_B",
+    "7_é",
+    "٣_d",
+    "8__",
+    "9_a.b",
+    "0_a",
+    "10_a",
+    "1 1_a",
+    "+2_b",
+    "1_1_a",
+    "",
+]
+ENDINGS = [".py", ".py", ".sql", ".sql", ".rollback.sql", ".PY", ".Sql", ".txt", ".pyc", "", ".py.py", ".x.sql"]
+
+
+@given(
+    names=st.lists(st.tuples(st.sampled_from(STEMS), st.sampled_from(ENDINGS)).map("".join).filter(bool), unique=True, max_size=5),
+    extra=st.sampled_from([[], ["__init__.py", "__pycache__", ".hidden.sql"], ["helpers.py"]]),
+    change=st.sampled_from(["none", "none", "none", "a version", "a name", "no name", "one less", "one more"]),
+    data=st.data(),
+)
+@settings(max_examples=500)
+def test_law_the_names_at_once_tell_what_the_rules_tell_of_each(names, extra, change, data):
+    recorded: dict[object, object] = {}
+    for name in names:  # records as someone could have written them, whatever the rules say of the name
+        stem = name.removesuffix(".py").removesuffix(".sql")
+        digits = stem.partition("_")[0]
+        recorded[int(digits) if digits.isdigit() else digits] = stem
+    if recorded and change != "none":
+        at = data.draw(st.sampled_from(sorted(recorded, key=str)))
+        name = recorded.pop(at)
+        recorded |= {"a version": {99: name}, "a name": {at: "1_other"}, "no name": {at: None}}.get(change, {})
+        recorded |= {at: name, 98: "98_x"} if change == "one more" else {}
+    at_once = up_to_date._are_exactly([*names, *extra], recorded)
+    files, _, problems = naming.sort_files([*names, *extra])
+    by_rule = not problems and files == {
+        version: f"{stem}{files.get(version, '')[len(str(stem)) :]}" for version, stem in recorded.items()
+    }
+    assert by_rule or not at_once
+    if by_rule and not any(name.endswith(".rollback.sql") for name in names):
+        assert at_once
+
+
+@pytest.mark.parametrize("number", [1, 20, 500])
+def test_the_usual_folder_needs_no_look_at_each_name(tmp_path, monkeypatch, number):
+    folder, path = tmp_path / "p", tmp_path / "homie_p.db"
+    write_pack(folder, "p", {f"{each:03}_a.sql": "SELECT 1;" for each in range(1, number + 1)} | {"__init__.py": ""})
+    MigrationRunner(path, [MigrationPack("p", folder)]).apply()
+    monkeypatch.setattr(naming, "sort_files", lambda names: pytest.fail("each name was looked at"))
+    assert check(path, folder)
