@@ -5,7 +5,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 export HOMIE_DATA_DIR ?= $(CURDIR)/.homie-data
 
-.PHONY: help run test test-all lint types docs docs-update bench bench-peers clean
+.PHONY: help run test test-all lint types docs docs-update bench bench-scale bench-peers clean
 
 help:               ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ docs-update: .venv/test ## write help texts, tables, outputs of commands and pic
 
 bench: .venv/test   ## measure what it costs, as ratios
 	$(BIN)/python -m benchmarks
+
+bench-scale: .venv/test ## measure how costs grow, and write docs/explanation/scale.md with its plots
+	$(BIN)/python -m benchmarks.scale
 
 bench-peers: .venv/test ## measure it beside other tools, each in an environment of its own in .peers
 	$(BIN)/python -m benchmarks.peers
