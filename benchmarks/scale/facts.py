@@ -19,6 +19,7 @@ from benchmarks.measuring import CommandFailed
 from homie_migrations_core import MigrationPack
 from homie_migrations_core.fleet import migrate_fleet
 from homie_migrations_core.fleet.reports import as_json
+from homie_migrations_core.sqlite.snapshot_storage import FOLDER
 
 _ROOT = Path(__file__).resolve().parents[2]
 _TRACED = """
@@ -99,11 +100,13 @@ def _bytes(folder: Path, files: int) -> dict[str, float]:
         outcomes = list(migrate_fleet(paths, [pack], threads))
     lines = {outcome.state: len(json.dumps(as_json(outcome)).replace(outcome.path, "")) + 1 for outcome in outcomes}
     named = {outcome.state: json.dumps(as_json(outcome)).count(outcome.path) for outcome in outcomes}
-    snapshots = [each for each in (folder / "db").rglob("*") if each.is_file() and str(each) not in paths]
+    kept = list((folder / "db" / FOLDER).rglob("*"))
+    snapshots = [each for each in kept if each.is_file()]
     return {
         "bytes of a small database": Path(paths[1]).stat().st_size,
         "bytes of its snapshot": statistics.mean(each.stat().st_size for each in snapshots),
-        "entries a database among the snapshots": len(snapshots) / (files - 1),
+        "snapshots of a database after one run": len(snapshots) / (files - 1),
+        "folders of a database for its snapshots": (len(kept) - len(snapshots)) / (files - 1),
         "bytes of a report line": lines["applied"],
         "paths in a report line": named["applied"],
         "bytes of a failed report line": lines["failed"],

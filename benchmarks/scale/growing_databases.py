@@ -15,6 +15,7 @@ from benchmarks.measuring import repeated
 from benchmarks.scale.growing_packs import LOOK, plain_look, times
 from benchmarks.scale.rounds import Work
 from homie_migrations_core import MigrationPack, MigrationRunner
+from homie_migrations_core.sqlite.snapshot_storage import FOLDER
 
 _ADD_TABLE = "CREATE TABLE tags (id INTEGER PRIMARY KEY, name TEXT NOT NULL)"
 _ADD_COLUMN = "ALTER TABLE notes ADD COLUMN colour TEXT"
@@ -145,7 +146,7 @@ def megabytes(folder: Path, size: int) -> Iterator[list[Work]]:
     pack = _pack(folder / "files", _OF_EVERY_TENTH)
     runner = MigrationRunner(template, [pack])
     snapshot = runner.backup()
-    kept, target = snapshot.parent, folder / "copy.db"
+    target = folder / "copy.db"
 
     def without_new_snapshots(work: Callable[[], object]) -> Callable[[], float]:
         def run() -> float:
@@ -155,8 +156,9 @@ def megabytes(folder: Path, size: int) -> Iterator[list[Work]]:
             work()
             seconds = time.perf_counter() - started
             target.unlink(missing_ok=True)
-            for each in set(kept.iterdir()) - {snapshot}:
-                each.unlink()
+            for each in (folder / FOLDER).rglob("*.db"):
+                if each != snapshot:
+                    each.unlink()
             return seconds
 
         return run

@@ -140,6 +140,11 @@ def _disks(rates: Rates, facts: dict[str, float]) -> list[Row]:
             duration(EACH * rates.seconds_a_megabyte),
         ),
         (
+            "size at which a snapshot takes as long as the migrations",
+            f"1 ÷ {number(rates.plain)} a second ÷ {duration(rates.seconds_a_megabyte)} a MB",
+            size(1e6 / rates.plain / rates.seconds_a_megabyte),
+        ),
+        (
             "a hard disk, no snapshots",
             f"{EACH:,} × {MIGRATIONS} transactions ÷ {HARD_DISK} a second (H)",
             duration(EACH * MIGRATIONS / HARD_DISK),
@@ -158,19 +163,19 @@ def _disks(rates: Rates, facts: dict[str, float]) -> list[Row]:
 
 
 def _space(facts: dict[str, float]) -> list[Row]:
-    entries = facts["entries a database among the snapshots"]
-    inodes, one_run = EACH * (1 + KEPT * entries), EACH * DATABASE_BYTES
+    taken, folders = facts["snapshots of a database after one run"], facts["folders of a database for its snapshots"]
+    inodes, one_run = EACH * (1 + KEPT * taken + folders), EACH * DATABASE_BYTES
     return [
         ("snapshots of one run, all machines", f"{FILES:,} × {size(DATABASE_BYTES)} (M)", size(FILES * DATABASE_BYTES)),
         ("the same, one machine", f"{EACH:,} × {size(DATABASE_BYTES)} (M)", size(one_run)),
         (f"the {KEPT} that are kept, one machine", f"{KEPT} × {size(one_run)}", size(KEPT * one_run)),
-        ("entries in the folders of snapshots, one machine", f"{EACH:,} × {KEPT} × {entries:g}", f"{EACH * KEPT * entries:,.0f}"),
+        ("folders for snapshots, all databases of a machine in one folder", f"{EACH:,} × {folders:g}", f"{EACH * folders:,.0f}"),
         (
-            "databases in one folder at which its snapshots fill an ext4 folder",
-            f"{ENTRIES_A_FOLDER:,} entries (E) ÷ {KEPT} ÷ {entries:g}",
-            f"{ENTRIES_A_FOLDER / KEPT / entries:,.0f}",
+            "databases in one folder at which that is full",
+            f"{ENTRIES_A_FOLDER:,} entries (E) ÷ {folders:g}",
+            f"{ENTRIES_A_FOLDER / folders:,.0f}",
         ),
-        ("inodes, one machine", f"{EACH:,} × (1 + {KEPT} × {entries:g})", f"{inodes:,.0f}"),
+        ("inodes, one machine", f"{EACH:,} × (1 + {KEPT} × {taken:g} + {folders:g})", f"{inodes:,.0f}"),
         (
             "size of an ext4 file system with so many",
             f"{inodes:,.0f} × {BYTES_AN_INODE:,} bytes (I)",

@@ -250,7 +250,8 @@ def test_the_calculation_on_paper_follows_from_what_was_measured():
         "memory": [line("two processes that answer at once", {1_000: 30.0, 10_000: 30.0})],
     }
     facts = {
-        "entries a database among the snapshots": 1,
+        "snapshots of a database after one run": 1,
+        "folders of a database for its snapshots": 1,
         "bytes of a report line": 140,
         "paths in a report line": 1,
         "bytes of a failed report line": 180,
@@ -265,10 +266,11 @@ def test_the_calculation_on_paper_follows_from_what_was_measured():
     assert rows["one Dask coordinator for all"] == "16.7 min"  # 10,000,000 at 10,000 a second, not at 50,000
     assert rows["a hard disk, no snapshots"] == "83.3 min"  # 300,000 transactions at 60 a second
     assert rows["databases of 1 MB: their snapshots alone"] == "16.7 min"  # 100,000 times 10 ms
+    assert rows["size at which a snapshot takes as long as the migrations"] == "100 kB"  # 1 ms at 10 ms a MB
     assert rows["syncs of 3 ms, 2 databases at a time"] == "50 min"  # 100,000 times 60 ms, two at a time
     assert rows["one report for all"] == "2 GB"  # 10,000,000 lines of 200 bytes
     assert rows["their lines"] == "3 MB"  # 10,000 lines of 300 bytes
-    assert rows["inodes, one machine"] == "600,000"
+    assert rows["inodes, one machine"] == "700,000"  # a database, its folder and five snapshots
     assert rows["memory of the coordinator"] == "30 MB"
     dask = next(curve for curve in paper.curves(results) if "Dask" in curve.name)
     assert dict(dask.points)[1_000] == pytest.approx(1_000 / 3_600), "more machines do not help a coordinator that is full"
