@@ -116,7 +116,7 @@ def names_of_the_core(tree: ast.Module) -> Iterator[tuple[str, str]]:
 def test_the_file_organizers_distribution_and_the_examples_use_public_names_only(path):
     public = {(NAME, ""), *((NAME, name) for name in (*homie_migrations_core.__all__, *PUBLIC_MODULES))}
     for module in PUBLIC_MODULES:
-        names = (name for name in vars(importlib.import_module(f"{NAME}.{module}")) if not name.startswith("_"))
+        names = (name for name in dir(importlib.import_module(f"{NAME}.{module}")) if not name.startswith("_"))
         public |= {(f"{NAME}.{module}", name) for name in names}
     assert set(names_of_the_core(ast.parse(path.read_text(encoding="utf-8")))) <= public
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from homie_migrations_core import errors
 from homie_migrations_core.cli.wording import counted, seconds_in_words, state_in_words
-from homie_migrations_core.errors import HomieMigrationsError
 from homie_migrations_core.fleet.outcomes import FleetStatus, Outcome, Result
 from homie_migrations_core.fleet.reports import as_json
 
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
     from homie_migrations_core.cli.report import Report
 
 FAILURES_SHOWN = 5
-_EXIT_CODES: dict[str, int] = {
-    each.code: each.exit_code for each in vars(errors).values() if isinstance(each, type) and issubclass(each, HomieMigrationsError)
-}
+_EXIT_CODES: dict[str, int] = {each.code: each.exit_code for each in (getattr(errors, name) for name in errors.__all__)}
 _PENDING, _FINDINGS = 3, 4
 
 StoppedBy = Literal["signal", "canary", "max_failures", "error"] | None

@@ -8,20 +8,28 @@ depend on the version of Python (unlike `ast.dump` or byte code).
 
 from __future__ import annotations
 
-import ast
-import hashlib
+import _ast as ast  # the classes only: what `ast` adds to them takes longer to import than a pack to read
 import io
-import re
-import tokenize
-from collections.abc import Iterator
-from importlib.util import decode_source
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from hashlib import sha256
+    from typing import Any
+else:
+    try:
+        from _sha2 import sha256  # hashlib would load OpenSSL
+    except ImportError:
+        try:
+            from _sha256 import sha256  # its name before Python 3.12
+        except ImportError:  # this Python is built to use OpenSSL only
+            from hashlib import sha256
 
 # Strings, quoted names and comments of SQL (https://sqlite.org/lang_comment.html; an unclosed one runs to the end).
 # White space is what SQLite regards as such: any other space character of Unicode is part of a name.
-_SQL_PIECE = re.compile(
+_SQL_PIECE = (
     r"""(?P<kept>'(?:[^']|'')*'?|"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\[[^\]]*\]?)"""
-    r"""|(?P<blank>(?:--[^\n]*|/\*.*?(?:\*/|\Z)|[ \t\n\f\r])+)|[^'"`\[\-/ \t\n\f\r]+|.""",
-    re.DOTALL,
+    r"""|(?P<blank>(?:--[^\n]*|/\*.*?(?:\*/|\Z)|[ \t\n\f\r])+)|[^'"`\[\-/ \t\n\f\r]+|."""
 )
 
 _Cut = tuple[int, int, int, int]
@@ -30,17 +38,28 @@ _Cut = tuple[int, int, int, int]
 
 def python_checksum(content: bytes, tree: ast.Module) -> str:
     """Return the checksum of a Python file. `tree` is what `ast.parse` returned for the same `content`."""
-    return _digest(_python_text(decode_source(content), tree))
+    return _digest(_python_text(_decoded(content), tree))
 
 
 def sql_checksum(script: str) -> str:
     """Return the checksum of an SQL script. Any white space outside quotes counts as one space, a comment as nothing."""
-    pieces = (" " if found["blank"] else found[0] for found in _SQL_PIECE.finditer(script))
+    import re
+
+    pieces = (" " if found["blank"] else found[0] for found in re.finditer(_SQL_PIECE, script, re.DOTALL))
     return _digest("".join(pieces).strip(" "))
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _decoded(content: bytes) -> str:
+    """Return the source that the parser reads, its line endings made equal."""
+    if any(b"coding" in line for line in content.split(b"\n", 2)[:2]):
+        from importlib.util import decode_source
+
+        return decode_source(content)
+    return io.IncrementalNewlineDecoder(None, translate=True).decode(content.decode("utf-8-sig"))
 
 
 def _python_text(source: str, tree: ast.Module) -> str:
@@ -88,8 +107,20 @@ def _reads_docstrings(tree: ast.Module) -> bool:
     """Tell whether the code uses docstrings, so that they are part of its meaning."""
     return any(
         (isinstance(node, ast.Name) and node.id == "__doc__") or (isinstance(node, ast.Attribute) and node.attr == "__doc__")
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
     )
+
+
+def nodes_of(tree: ast.AST) -> Iterator[ast.AST]:
+    """Return a node and all below it, as `ast.walk` does in another order."""
+    found: list[Any] = [tree]
+    while found:
+        node = found.pop()
+        if isinstance(node, ast.AST):
+            yield node
+            found += [getattr(node, name, None) for name in node._fields]
+        elif isinstance(node, list):
+            found += node
 
 
 def _docstrings(body: list[ast.stmt], owner: ast.AST) -> Iterator[ast.Expr]:
@@ -115,15 +146,65 @@ def _run_by_hand(tree: ast.Module) -> Iterator[ast.stmt]:
 
 
 def _comments(source: str, inside: set[int]) -> Iterator[_Cut]:
-    """Return the spans of the comments, and add to `inside` the lines that end inside a string."""
+    """Return the spans of the comments, and add to `inside` the lines that end inside a string. The source has been parsed."""
+    at, row, line = 0, 1, 0  # `line` is where the line of `row` begins
+    found: list[_Cut] = []
+    strings: set[int] = set()
+    nowhere = len(source)
+    places = dict.fromkeys("#'\"", -1)
+    while True:
+        for sign, place in places.items():
+            if place < at:
+                next_place = source.find(sign, at)
+                places[sign] = nowhere if next_place < 0 else next_place
+        begin = min(places.values())
+        if begin == nowhere:
+            break
+        row += source.count("\n", line, begin)
+        line = source.rfind("\n", 0, begin) + 1
+        if source[begin] == "#":
+            at = source.find("\n", begin)
+            at = nowhere if at < 0 else at
+            found.append((row, begin - line, row, at - line))
+            continue
+        at = _end_of_string(source, begin)
+        if at < 0:
+            return _comments_by_tokens(source, inside)
+        strings.update(range(row, row + source.count("\n", begin, at)))
+    inside |= strings
+    return iter(found)
+
+
+def _end_of_string(source: str, begin: int) -> int:
+    """Return where the string ends whose quote is at `begin`; -1 for one in which expressions may hold quotes or comments."""
+    quote = source[begin] * 3 if source.startswith(source[begin] * 3, begin) else source[begin]
+    at = begin + len(quote)
+    while (end := source.find(quote, at)) >= 0 and (escape := source.find("\\", at, end)) >= 0:
+        at = escape + 2
+    last = source[begin - 1 : begin].lower()
+    letter = source[begin - 2 : begin - 1].lower() if last == "r" else last
+    if end >= 0 and letter in ("f", "t"):  # or a keyword that ends so
+        text = source[begin + len(quote) : end]
+        plain = text.count("{") == text.count("}") and not any(sign in text for sign in ("{{", "}}", "#", "'", '"', "\\", "\n"))
+        return end + len(quote) if plain else -1
+    return end + len(quote) if end >= 0 else -1
+
+
+def _comments_by_tokens(source: str, inside: set[int]) -> Iterator[_Cut]:
+    """Do the same for every source, at ten times the cost."""
+    import tokenize
+
     opened: list[int] = []  # rows where an f-string begins: since Python 3.12 it is several tokens
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        kind = tokenize.tok_name[token.type]
-        if kind == "COMMENT":
-            yield (*token.start, *token.end)
-        elif kind == "STRING":
-            inside.update(range(token.start[0], token.end[0]))
-        elif kind.endswith("STRING_START"):
-            opened.append(token.start[0])
-        elif kind.endswith("STRING_END"):
-            inside.update(range(opened.pop(), token.end[0]))
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            kind = tokenize.tok_name[token.type]
+            if kind == "COMMENT":
+                yield (*token.start, *token.end)
+            elif kind == "STRING":
+                inside.update(range(token.start[0], token.end[0]))
+            elif kind.endswith("STRING_START"):
+                opened.append(token.start[0])
+            elif kind.endswith("STRING_END"):
+                inside.update(range(opened.pop(), token.end[0]))
+    except tokenize.TokenError as error:
+        raise ValueError(*error.args) from error

@@ -6,23 +6,34 @@ Running a file is left to `packs/loading.py`, and what should run to `planning/`
 
 from __future__ import annotations
 
-import ast
+import _ast as ast  # the classes only: what `ast` adds to them takes longer to import than a pack to read
 import os
-import tokenize
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from homie_migrations_core.model import Migration, Pack
 from homie_migrations_core.packs import naming
-from homie_migrations_core.packs.checksum import python_checksum, sql_checksum
-from homie_migrations_core.packs.definition import MigrationPack
+from homie_migrations_core.packs.checksum import nodes_of, python_checksum, sql_checksum
 from homie_migrations_core.packs.files import UnusablePack as UnusablePack
 from homie_migrations_core.packs.files import folder_of, list_files
+from homie_migrations_core.values import path_from
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any, NamedTuple
+
     from homie_migrations_core.broken import BrokenPack
+    from homie_migrations_core.packs.definition import MigrationPack
     from homie_migrations_core.packs.registered import RegisteredPack
+
+    class _Facts(NamedTuple):
+        checksum: str | None = None
+        requires: tuple[str, ...] = ()
+        reversible: bool = False
+        problem: str | None = None
+else:
+    from collections import namedtuple
+
+    _Facts = namedtuple("_Facts", ("checksum", "requires", "reversible", "problem"), defaults=(None, (), False, None))  # noqa: PYI024
 
 VERSION_FUNCTION, APPLY, ROLLBACK, VERIFY = (
     "get_migration_version",
@@ -53,8 +64,8 @@ def read_pack(pack: MigrationPack, *, distribution: str | None = None, distribut
     Raises:
         UnusablePack: The place or the file names can't be used.
     """
-    folder = Path(folder_of(pack.migrations))
-    files, rollbacks, problems = list_files(str(folder))
+    folder = folder_of(pack.migrations)
+    files, rollbacks, problems = list_files(folder)
     if problems:
         raise UnusablePack("; ".join(problems))
     migrations = (_read(pack.name, version, folder, files[version], rollbacks.get(version)) for version in sorted(files))
@@ -68,14 +79,15 @@ def read_pack(pack: MigrationPack, *, distribution: str | None = None, distribut
     )
 
 
-def _read(pack: str, version: int, folder: Path, file_name: str, rollback: str | None) -> Migration:
-    path = folder / file_name
+def _read(pack: str, version: int, folder: str, file_name: str, rollback: str | None) -> Migration:
+    path, rollback_path = os.path.join(folder, file_name), os.path.join(folder, rollback) if rollback else None
     try:
-        content = path.read_bytes()
-        rollback_content = (folder / rollback).read_bytes() if rollback else b""
+        content = _content_of(path)
+        rollback_content = _content_of(rollback_path) if rollback_path else b""
     except OSError as error:
         unreadable = os.path.basename(error.filename or file_name)
-        return Migration(pack, version, naming.stem(file_name), path, problem=f"{unreadable} can't be read ({error.strerror})")
+        found = f"{unreadable} can't be read ({error.strerror})"
+        return Migration(pack, version, naming.stem(file_name), path_from(path), problem=found)
     facts = _sql_facts(content) if file_name.endswith(".sql") else _python_facts(content, version, path)
     problem = f"{file_name}{facts.problem}" if facts.problem else None
     if rollback and (unusable := _sql_facts(rollback_content).problem):
@@ -84,22 +96,20 @@ def _read(pack: str, version: int, folder: Path, file_name: str, rollback: str |
         pack,
         version,
         naming.stem(file_name),
-        path,
+        path_from(path),
         facts.checksum,
         facts.requires,
         facts.reversible or rollback is not None,
         problem,
         content,
-        folder / rollback if rollback else None,
+        path_from(rollback_path) if rollback_path else None,
         rollback_content,
     )
 
 
-class _Facts(NamedTuple):
-    checksum: str | None = None
-    requires: tuple[str, ...] = ()
-    reversible: bool = False
-    problem: str | None = None
+def _content_of(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _sql_facts(content: bytes) -> _Facts:
@@ -126,13 +136,14 @@ def _sql_facts(content: bytes) -> _Facts:
     return _Facts(sql_checksum(script.replace("\r\n", "\n")), () if problem else tuple(requires), False, problem)
 
 
-def _python_facts(content: bytes, version: int, path: Path) -> _Facts:
+def _python_facts(content: bytes, version: int, path: str) -> _Facts:
     try:
-        tree = ast.parse(content, path)  # a warning of the parser names the file
+        # A warning of the parser names the file.
+        tree: Any = compile(content, path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
         checksum = python_checksum(content, tree)
     except SyntaxError as error:
         return _Facts(problem=f", line {error.lineno}: {error.msg}")
-    except (ValueError, RecursionError, MemoryError, tokenize.TokenError) as error:  # null bytes, or code nested beyond the parser
+    except (ValueError, RecursionError, MemoryError) as error:  # null bytes, or code nested beyond the parser
         return _Facts(problem=f" can't be parsed ({error})")
     names = _bindings(tree.body)
     problem = None
@@ -221,7 +232,7 @@ def _returned(function: ast.AST | None, names: dict[str, ast.AST]) -> object:
     if isinstance(function, ast.Lambda):
         return _literal(function.body, names, VERSION_FUNCTION)
     if isinstance(function, ast.FunctionDef):
-        returns = [node for node in ast.walk(function) if isinstance(node, ast.Return)]
+        returns = [node for node in nodes_of(function) if isinstance(node, ast.Return)]
         if len(returns) == 1 and returns[0].value is not None:
             return _literal(returns[0].value, names, VERSION_FUNCTION)
     raise _NotALiteral(f"what {VERSION_FUNCTION}() returns", getattr(function, "lineno", 1))
@@ -233,7 +244,11 @@ def _literal(node: ast.AST, names: dict[str, ast.AST], of: str | None = None) ->
         if not isinstance(node, ast.Name):
             break
         node = names.get(node.id, ast.Pass())
+    if isinstance(node, ast.Constant):
+        return node.value
     try:
-        return ast.literal_eval(node)
+        from ast import literal_eval
+
+        return literal_eval(node)
     except (ValueError, TypeError) as error:
         raise _NotALiteral(what, getattr(node, "lineno", 1)) from error

@@ -6,18 +6,22 @@ Which ones belong to the database is decided in `packs/selection.py`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Self
-
-from homie_migrations_core.errors import PackBroken, UnknownPack
+from homie_migrations_core import errors
 from homie_migrations_core.packs.reading import read_registered
 from homie_migrations_core.packs.selection import choose, handed_in
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from dataclasses import replace
+    from typing import Self
+
     from homie_migrations_core.broken import BrokenPack
     from homie_migrations_core.model import Pack
     from homie_migrations_core.packs.definition import MigrationPack
     from homie_migrations_core.packs.registered import Collected, RegisteredPack
+else:
+    from homie_migrations_core.values import replace
 
 
 class ReadPacks(tuple["MigrationPack", ...]):  # noqa: SLOT001  (a tuple offers no slots with content)
@@ -34,8 +38,6 @@ class ReadPacks(tuple["MigrationPack", ...]):  # noqa: SLOT001  (a tuple offers 
 
     def __new__(cls, packs: Sequence[MigrationPack]) -> Self:
         """Read the packs."""
-        from dataclasses import replace
-
         from homie_migrations_core.packs.discovery import version_of
         from homie_migrations_core.packs.files import UnusablePack, folder_of
 
@@ -48,7 +50,7 @@ class ReadPacks(tuple["MigrationPack", ...]):  # noqa: SLOT001  (a tuple offers 
                 broken.append(each.broken(str(error)))
         read, unreadable = read_registered(registered)
         if broken or unreadable:
-            raise PackBroken([*broken, *unreadable], done="Nothing was done")
+            raise errors.PackBroken([*broken, *unreadable], done="Nothing was done")
         self = super().__new__(cls, packs)
         self.read = tuple(replace(pack, distribution_version=version_of(pack.package)) if pack.package else pack for pack in read)
         self.registered = tuple(registered)
@@ -109,8 +111,8 @@ class PackSource:
         for name in self.only:
             if name not in {pack.name for pack in packs}:
                 if unusable := [each for each in broken if each.pack == name]:
-                    raise PackBroken(unusable, done="Nothing was done")
-                raise UnknownPack(name, [pack.name for pack in packs], for_database=True)
+                    raise errors.PackBroken(unusable, done="Nothing was done")
+                raise errors.UnknownPack(name, [pack.name for pack in packs], for_database=True)
         return packs, tuple(broken)
 
     def includes(self, pack: str | None) -> bool:

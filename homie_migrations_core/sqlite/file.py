@@ -6,27 +6,27 @@ How a file is opened is the business of `reader.py` and `writer.py`, and what it
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from homie_migrations_core.errors import DatabaseInterrupted, ForeignTrackingTable, RunStopped
+from homie_migrations_core import errors
+from homie_migrations_core.logs import log
 from homie_migrations_core.sqlite.file_system import is_missing, not_reachable
 from homie_migrations_core.sqlite.reader import read
 from homie_migrations_core.sqlite.tracking import ForeignTable, Tracking, read_tracking
 from homie_migrations_core.stopping import Stopped, StopRequest
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from dataclasses import dataclass
+
     from homie_migrations_core.sqlite.schema_objects import Schema
     from homie_migrations_core.sqlite.writer import Writer
+else:
+    from homie_migrations_core.values import dataclass
 
 EMPTY = Tracking("none", (), holds_tables=False)
 """What a database records that does not exist, or is empty."""
-
-_log = logging.getLogger("homie_migrations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class DatabaseFile:
             with self.stopping():
                 return read(self.path, read_tracking, lock_timeout=self.lock_timeout, stop=self.stop)
         except ForeignTable as error:
-            raise ForeignTrackingTable(self.path, str(error)) from error
-        except DatabaseInterrupted:
+            raise errors.ForeignTrackingTable(self.path, str(error)) from error
+        except errors.DatabaseInterrupted:
             if not recover:
                 raise
         finally:
@@ -73,7 +73,7 @@ class DatabaseFile:
             self.locked()
         ):  # opening it for change rolls the interrupted one back (https://sqlite.org/atomiccommit.html, section 4)
             pass
-        _log.warning("%s: a run that was interrupted has been rolled back.", self.path, extra={"database": self.path})
+        log.warning("%s: a run that was interrupted has been rolled back.", self.path, extra={"database": self.path})
         return self.read_tracking(makes_parents=makes_parents)
 
     def read_tracking_and_schema(self, *, makes_parents: bool = False) -> tuple[Tracking, Schema]:
@@ -100,38 +100,39 @@ class DatabaseFile:
         with self.stopping():
             return read(self.path, read_schema, lock_timeout=self.lock_timeout, stop=self.stop)
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[Writer]:
+    def locked(self) -> AbstractContextManager[Writer]:
         """
         Hold the write lock while the `with` block runs; what the block writes is rolled back at its end.
 
         Raises:
             DatabaseUnusable, LockTimeout, RunStopped: The file cannot be opened for change.
         """
-        from homie_migrations_core.sqlite.holders import tell_waiting
-        from homie_migrations_core.sqlite.writer import Writer
+        from homie_migrations_core.sqlite.file_contexts import locked
 
-        waiting = lambda: tell_waiting(self.path)  # noqa: E731  (a name for the argument, so that the call fits on a line)
-        writer = Writer(self.path, lock_timeout=self.lock_timeout, stop=self.stop, waiting=waiting, create=False)
-        try:
-            with self.stopping():
-                writer.begin()
-                yield writer
-        finally:
-            writer.close()
+        return locked(self.path, self.lock_timeout, self.stop, self.stopping())
 
-    @contextlib.contextmanager
-    def stopping(self) -> Iterator[None]:
+    def stopping(self) -> AbstractContextManager[None]:
         """Raise `RunStopped` if a stop is asked for while the `with` block runs."""
-        try:
-            yield
-        except Stopped as error:
-            raise RunStopped(self.path) from error
+        return _Stopping(self.path)
 
-    @contextlib.contextmanager
-    def replaying(self) -> Iterator[None]:
+    def replaying(self) -> AbstractContextManager[None]:
         """As `stopping`, and keep migrations that are only tried in memory from opening the file by themselves."""
-        from homie_migrations_core.sqlite.scratch import off_limits
+        from homie_migrations_core.sqlite.file_contexts import replaying
 
-        with self.stopping(), off_limits(self.path):
-            yield
+        return replaying(self.path, self.stopping())
+
+
+class _Stopping:
+    """A context that turns `Stopped` into the error about the file; contextlib would have to be imported for it."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: object, where: object) -> None:
+        if isinstance(error, Stopped):
+            raise errors.RunStopped(self._path) from error

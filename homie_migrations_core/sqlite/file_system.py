@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import os
 
-from homie_migrations_core.errors import DatabaseNotReachable, DatabaseNotWritable, DatabaseUnusable
+from homie_migrations_core import errors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from homie_migrations_core.errors import DatabaseUnusable
 
 FileIdentity = tuple[int, int]
 """The device and the inode of a file; on Windows the volume and the number of the file there."""
@@ -46,29 +50,31 @@ def not_reachable(path: str) -> DatabaseUnusable:
     """Return the error that says why a file can't be opened."""
     folder = os.path.dirname(path)
     if os.path.isdir(path):
-        return DatabaseNotReachable(path, "it is a folder", "Name the database file itself.")
+        return errors.DatabaseNotReachable(path, "it is a folder", "Name the database file itself.")
     if os.path.lexists(folder) and not os.path.isdir(folder):
-        return DatabaseNotReachable(path, f"{folder} is not a folder", "Check the path.")
+        return errors.DatabaseNotReachable(path, f"{folder} is not a folder", "Check the path.")
     if not os.path.isdir(folder):
-        return DatabaseNotReachable(path, f"there is no folder {folder}", "Check the path, or make that folder first.")
+        return errors.DatabaseNotReachable(path, f"there is no folder {folder}", "Check the path, or make that folder first.")
     if os.path.islink(path) and not os.path.exists(path):
-        return DatabaseNotReachable(path, "it is a link that leads nowhere", "Check where it points to.")
+        return errors.DatabaseNotReachable(path, "it is a link that leads nowhere", "Check where it points to.")
     if os.path.exists(path) and not os.access(path, os.R_OK):
-        return DatabaseNotReachable(path, "this user may not read it", "Run as its owner, or change its permissions.")
+        return errors.DatabaseNotReachable(path, "this user may not read it", "Run as its owner, or change its permissions.")
     if not os.access(folder, os.X_OK):
-        return DatabaseNotReachable(path, f"this user may not enter {folder}", "Run as its owner, or change its permissions.")
+        return errors.DatabaseNotReachable(
+            path, f"this user may not enter {folder}", "Run as its owner, or change its permissions."
+        )
     if not os.access(folder, os.W_OK):
-        return DatabaseNotReachable(
+        return errors.DatabaseNotReachable(
             path, f"this user may not create files in {folder}, which SQLite needs", "Change that folder's permissions."
         )
-    return DatabaseNotReachable(path, "it can't be opened", "Check the path and its permissions.")
+    return errors.DatabaseNotReachable(path, "it can't be opened", "Check the path and its permissions.")
 
 
 def not_writable(path: str, text: str) -> DatabaseUnusable:
     """Return the error that says why a file can't be written; `text` is what SQLite, or this library, found."""
     folder = os.path.dirname(path)
     if os.access(path, os.W_OK) and not os.access(folder, os.W_OK):
-        return DatabaseNotWritable(
+        return errors.DatabaseNotWritable(
             path, f"SQLite must create files beside it, and {folder} is not writable", "Change that folder's permissions."
         )
-    return DatabaseNotWritable(path, f"it can't be written ({text})", "Run as its owner, or change its permissions.")
+    return errors.DatabaseNotWritable(path, f"it can't be written ({text})", "Run as its owner, or change its permissions.")

@@ -7,12 +7,10 @@ https://sqlite.org/walformat.html, section 2.3.1); the kernel lists who holds wh
 
 from __future__ import annotations
 
-import logging
 import os
 
+from homie_migrations_core.logs import log
 from homie_migrations_core.progress import WAITING, tell_phase
-
-_log = logging.getLogger("homie_migrations")
 
 _LIST = "/proc/locks"
 _PENDING, _LAST = 0x40000000, 0x40000000 + 511
@@ -71,5 +69,5 @@ def tell_waiting(path: str, *, readers: bool = False) -> None:
     found = [*who_holds(path), *(who_holds(path, reading=True) if readers else [])]
     holders = " and ".join(dict.fromkeys(found)) or "another process"
     sentence = "Waiting for %s, which uses %s." if readers else "Waiting for %s, which writes to %s."
-    _log.info(sentence, holders, path, extra={"database": path})
+    log.info(sentence, holders, path, extra={"database": path})
     tell_phase(f"{WAITING} {holders}")

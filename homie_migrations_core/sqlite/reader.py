@@ -7,16 +7,16 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable
-from typing import TypeVar
 
-from homie_migrations_core.errors import LockTimeout
 from homie_migrations_core.sqlite.database import SLICE, uri
-from homie_migrations_core.sqlite.holders import tell_waiting, who_holds
-from homie_migrations_core.sqlite.sqlite_errors import error_from_sqlite, is_busy
 from homie_migrations_core.stopping import Stopped, StopRequest
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 _SETTLED_NS = 50_000_000
 """How old the last change of a file must be for its time stamp to show the next one, on every file system."""
@@ -58,6 +58,10 @@ def read(path: str, look: Callable[[sqlite3.Connection], T], *, lock_timeout: fl
                 return found
             time.sleep(SLICE / 10)
         except sqlite3.Error as error:
+            from homie_migrations_core.errors import LockTimeout
+            from homie_migrations_core.sqlite.holders import tell_waiting, who_holds
+            from homie_migrations_core.sqlite.sqlite_errors import error_from_sqlite, is_busy
+
             if not is_busy(error):
                 raise error_from_sqlite(error, path) from error
             if time.monotonic() >= deadline:

@@ -7,14 +7,29 @@ Knows which rows are there; never decides which should be. The only module that 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple
 
-from homie_migrations_core.model import Migration, Record
-from homie_migrations_core.sqlite.guard import GuardedConnection, runner_execute
+from homie_migrations_core.model import Record
 from homie_migrations_core.sqlite.names import TRACKING_TABLE
 
-Shape = Literal["none", "earlier", "current"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any, Literal, NamedTuple
+
+    from homie_migrations_core.model import Migration
+    from homie_migrations_core.sqlite.guard import GuardedConnection
+
+    Shape = Literal["none", "earlier", "current"]
+
+    class _Tracking(NamedTuple):
+        shape: Shape
+        records: tuple[Record, ...]
+        holds_tables: bool
+else:
+    from collections import namedtuple
+
+    # Importing typing would take a reading command as long as importing sqlite3.
+    _Tracking = namedtuple("_Tracking", ("shape", "records", "holds_tables"))  # noqa: PYI024
 
 COLUMNS = ("version", "applied_at", "migration_name", "pack", "checksum", "duration_ms", "pack_version")
 EARLIER_COLUMNS = COLUMNS[:3]
@@ -29,13 +44,14 @@ class ForeignTable(Exception):
     """The table of that name belongs to another tool; the text says what was found."""
 
 
-class Tracking(NamedTuple):
-    """What a database records."""
+class Tracking(_Tracking):
+    """
+    What a database records: the `shape` of the table, and its rows.
 
-    shape: Shape
-    records: tuple[Record, ...]
-    holds_tables: bool
-    """Whether there is anything in the schema: False for an empty database."""
+    `holds_tables` says whether there is anything in the schema: False for an empty database.
+    """
+
+    __slots__ = ()
 
 
 def create_sql(owner: str | None) -> str:
@@ -65,7 +81,12 @@ def read_tracking(connection: sqlite3.Connection) -> Tracking:
         ForeignTable: Another tool made the table.
         sqlite3.Error: The file can't be read.
     """
-    execute = runner_execute(connection)
+    if type(connection) is sqlite3.Connection:  # without a guard, which reading has no need of
+        execute = connection.execute
+    else:
+        from homie_migrations_core.sqlite.guard import runner_execute
+
+        execute = runner_execute(connection)
     # A trigger may share its name with a table.
     named = "SELECT type, sql FROM main.sqlite_master WHERE lower(name) = ? AND type <> 'trigger'"
     found = execute(named, (TRACKING_TABLE,)).fetchone()
