@@ -7,27 +7,18 @@ The questions are the methods of `DatabaseReader`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+from homie_migrations_core import errors
 from homie_migrations_core.database_view import DatabaseView
-from homie_migrations_core.errors import (
-    DatabaseInterrupted,
-    DatabaseNotReachable,
-    DatabaseUnusable,
-    ForeignTrackingTable,
-    MigrationReplaced,
-    RunRefused,
-    UsageProblem,
-)
-from homie_migrations_core.packs.selection import report_unknown
 from homie_migrations_core.packs.source import PackSource
-from homie_migrations_core.running.up_to_date import are_up_to_date
 from homie_migrations_core.sqlite.file import EMPTY, DatabaseFile
 from homie_migrations_core.stopping import StopRequest
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
+
     from homie_migrations_core.inspection.replay import Replayer
     from homie_migrations_core.model import Plan, Record
     from homie_migrations_core.packs.definition import MigrationPack
@@ -54,26 +45,37 @@ class DatabaseAccess:
     ) -> None:
         text = os.fspath(path)
         if not text or "\0" in text or text == ":memory:":
-            raise DatabaseNotReachable(repr(text), "it is not the name of a file", "Name the database file.")
-        self.path = Path(os.path.abspath(text))
+            raise errors.DatabaseNotReachable(repr(text), "it is not the name of a file", "Name the database file.")
+        path = os.path.abspath(text)
         stop = should_stop if isinstance(should_stop, StopRequest) else StopRequest(should_stop)
-        self._file = DatabaseFile(str(self.path), lock_timeout, stop)
-        self._source = PackSource(str(self.path), packs, only=only, database=database or self.path.name, collected=collected)
+        self._file = DatabaseFile(path, lock_timeout, stop)
+        self._source = PackSource(path, packs, only=only, database=database or os.path.basename(path), collected=collected)
         self._make_parents = make_parents
         if backup_dir is not None and not os.fspath(backup_dir):
-            raise UsageProblem("Nothing was done", "the name of the folder for snapshots is empty", "Name a folder.")
+            raise errors.UsageProblem("Nothing was done", "the name of the folder for snapshots is empty", "Name a folder.")
         self._backup_dir = None if backup_dir is None else os.path.abspath(backup_dir)
         self._replayer: Replayer | None = None
 
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        from pathlib import Path  # importing it takes long, and not every question needs it
+
+        return Path(self._file.path)
+
     def _is_up_to_date(self) -> bool:
         """Tell whether there is nothing to do for sure. It reads little, waits for nothing and explains nothing."""
+        from homie_migrations_core.running.up_to_date import are_up_to_date
+
         chosen, broken = self._source.choose()
         folders = [each.folder for each in chosen if each.folder]
-        return not broken and are_up_to_date(str(self.path), [each.pack for each in chosen], folders)
+        return not broken and are_up_to_date(self._file.path, [each.pack for each in chosen], folders)
 
     def _report_unknown(self) -> None:
         """Log the installed entry points that cannot be loaded, unless the caller chose among the packs."""
         if self._source.collected is not None and not self._source.only:
+            from homie_migrations_core.packs.selection import report_unknown
+
             report_unknown(self._source.collected)
 
     def _view(self, *, recover: bool = False) -> DatabaseView:
@@ -88,15 +90,15 @@ class DatabaseAccess:
 
     def _view_of(self, tracking: Tracking) -> DatabaseView:
         """Read the packs, and show them with what is said to be recorded."""
-        return DatabaseView(str(self.path), self._source, *self._source.read(), tracking)
+        return DatabaseView(self._file.path, self._source, *self._source.read(), tracking)
 
     def _plan_apply(self, view: DatabaseView, *, to: str | None, allow_late: bool) -> Plan:
         try:
             return view.plan_apply(to=to, allow_late=allow_late)
-        except RunRefused as refused:
+        except errors.RunRefused as refused:
             from homie_migrations_core.inspection.refusals import explain_refusal
 
-            replaced = any(isinstance(reason, MigrationReplaced) for reason in refused.reasons)
+            replaced = any(isinstance(reason, errors.MigrationReplaced) for reason in refused.reasons)
             real = self._file.read_schema() if replaced else {}
             with self._file.replaying():
                 explained = explain_refusal(refused, view.packs, view.attributed, real, self._replays(), self._file.stop)
@@ -115,6 +117,6 @@ class DatabaseAccess:
             return (), False
         try:
             view = self._view()
-        except (DatabaseUnusable, DatabaseInterrupted, ForeignTrackingTable):
+        except (errors.DatabaseUnusable, errors.DatabaseInterrupted, errors.ForeignTrackingTable):
             return (), True
         return view.attributed, view.tracking.holds_tables

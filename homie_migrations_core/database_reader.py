@@ -6,24 +6,19 @@ Each method calls one room. `MigrationRunner` is a reader that can also change t
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from homie_migrations_core import errors
 from homie_migrations_core.database_access import DatabaseAccess
-from homie_migrations_core.database_view import DatabaseView
-from homie_migrations_core.errors import (
-    DatabaseInterrupted,
-    DatabaseNotCurrent,
-    NotReplayable,
-    PackBroken,
-)
-from homie_migrations_core.planning.applying import plan_apply
+from homie_migrations_core.logs import log
 from homie_migrations_core.sqlite.file import EMPTY
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from homie_migrations_core.broken import BrokenPack
+    from homie_migrations_core.database_view import DatabaseView
     from homie_migrations_core.inspection.detection import Detected
     from homie_migrations_core.model import (
         DatabaseStatus,
@@ -40,8 +35,6 @@ if TYPE_CHECKING:
     from homie_migrations_core.sqlite.schema_objects import Schema
     from homie_migrations_core.sqlite.tracking import Tracking
 
-_log = logging.getLogger("homie_migrations")
-
 
 class DatabaseReader(DatabaseAccess):
     """The questions about one database and its packs. No method changes a byte or makes a file."""
@@ -57,11 +50,11 @@ class DatabaseReader(DatabaseAccess):
             ForeignTrackingTable: Another tool's `schema_migrations` is in it.
             PackNotChosen, UnknownPack: It is not clear which packs are meant.
         """
-        view, exists = self._view_of(EMPTY), os.path.lexists(self.path)
+        view, exists = self._view_of(EMPTY), os.path.lexists(self._file.path)
         state: State | None = None
         try:
             view = view.at(self._file.read_tracking(makes_parents=self._make_parents))
-        except DatabaseInterrupted:
+        except errors.DatabaseInterrupted:
             state = "interrupted"
         return view.status(exists=exists, state=state)
 
@@ -87,9 +80,9 @@ class DatabaseReader(DatabaseAccess):
         log_problems(view, plan)
         left_out = view.left_out(plan)
         if plan.steps:
-            raise DatabaseNotCurrent(str(self.path), [step.ref for step in plan.steps], exists=self._file.exists)
+            raise errors.DatabaseNotCurrent(str(self.path), [step.ref for step in plan.steps], exists=self._file.exists)
         if left_out and self._source.handed_in is not None:
-            raise PackBroken(left_out, done="Not every pack is applied")
+            raise errors.PackBroken(left_out, done="Not every pack is applied")
 
     def history(self) -> tuple[Record, ...]:
         """Return what is applied, or what is of the packs in `only`, in the order in which it was. Raises as `status`."""
@@ -150,13 +143,15 @@ class DatabaseReader(DatabaseAccess):
             RunRefused, UnknownPack, PackBroken: There is no plan for it.
             NotReplayable: A migration fails there.
         """
+        from homie_migrations_core.planning.applying import plan_apply
+
         view = self._view_of(EMPTY)
         plan = plan_apply(view.path, view.packs, (), only=self._source.only)
         view.left_out(plan)
         with self._file.replaying():
             replayed = self._replays().replay(view.packs, [step.migration for step in plan.steps], self._file.stop)
         if replayed.failed is not None:
-            raise NotReplayable(*replayed.failed)
+            raise errors.NotReplayable(*replayed.failed)
         return replayed.schema
 
     def real_schema(self) -> Schema:
@@ -235,7 +230,7 @@ def log_problems(view: DatabaseView, plan: Plan) -> None:
     """Log what is edited, and which packs are left out."""
     for ref in plan.edited:
         sentence = "%s was edited after it was applied to %s; the version that was applied stays in effect."
-        _log.warning(sentence, ref, view.path, extra={"database": view.path, "ref": ref})
+        log.warning(sentence, ref, view.path, extra={"database": view.path, "ref": ref})
     unusable: list[BrokenPack | LeftOut] = [*view.broken, *plan.left_out]
     for each in unusable:
-        _log.error("The pack %s was left out: %s", each.label, each.reason, extra={"database": view.path, "unusable": each})
+        log.error("The pack %s was left out: %s", each.label, each.reason, extra={"database": view.path, "unusable": each})

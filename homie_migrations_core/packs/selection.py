@@ -68,9 +68,7 @@ def report_unknown(collected: Collected) -> None:
     """Log the entry points that cannot be loaded: any of them may belong to this database."""
     unknown = [each for each in collected.broken if each.database is None]
     if unknown:
-        import logging
+        from homie_migrations_core.logs import log
 
         for each in unknown:
-            logging.getLogger("homie_migrations").error(
-                "The %s can't be used: %s", each.label, each.reason, extra={"unusable": each}
-            )
+            log.error("The %s can't be used: %s", each.label, each.reason, extra={"unusable": each})
