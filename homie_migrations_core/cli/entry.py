@@ -8,7 +8,6 @@ same answer.
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 
@@ -29,7 +28,7 @@ WITHOUT_TYPER = frozenset(("apply", "history", "packs", "plan", "status", "valid
 
 def options_of(command: str) -> tuple[Callable[[Any], None], type[CommandOptions]]:
     """Return the function of one of these commands, and the class of its options."""
-    module = importlib.import_module(f"homie_migrations_core.cli.commands.{command}")
+    module = __import__(f"homie_migrations_core.cli.commands.{command}", fromlist=(command,))
     run = getattr(module, command)
     return run, getattr(module, run.__annotations__["options"])
 

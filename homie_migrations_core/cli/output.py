@@ -3,22 +3,19 @@ Writes to the terminal, and is the only module that prints. Results go to stdout
 
 Every text is escaped here, so that a name from a database or a file can't command the terminal. JSON escapes by itself.
 
-What a command reports, and with which exit code it ends, is decided in `report`.
+What a command reports, and with which exit code it ends, is decided in `report`. What others print is left to `redirection`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import json
-import logging
 import os
 import sys
-from collections.abc import Iterator
-from typing import TextIO
 
-from homie_migrations_core.cli.error_layout import error_lines
 from homie_migrations_core.cli.escaping import escape_block, escape_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
 
 
 def write_line(text: str, coloured: str = "", after: str = "") -> None:
@@ -52,6 +49,8 @@ def _write(text: str, stream: TextIO | None, end: str = "\n") -> None:
     try:
         print(text, end=end, file=stream, flush=True)
     except OSError as problem:  # the reader or the terminal is gone; that changes neither the work nor its exit code
+        import errno
+
         if problem.errno not in (errno.EPIPE, errno.EIO):
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
@@ -64,6 +63,8 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 def error(problem: BaseException, *, heading: str = "Error", verbose: bool = False) -> None:
     """Write an error to stderr; with `verbose`, its traceback first."""
+    from homie_migrations_core.cli.error_layout import error_lines
+
     if verbose:
         import traceback
 
@@ -74,55 +75,13 @@ def error(problem: BaseException, *, heading: str = "Error", verbose: bool = Fal
 
 def write_json(document: object) -> None:
     """Write a JSON document to stdout, in ASCII, which every terminal and pipe can carry."""
+    import json
+
     _write(json.dumps(document, indent=2), sys.stdout)
 
 
 def write_json_line(value: object, stream: TextIO | None) -> None:
     """Write JSON as one line to a stream, in one piece, because other threads and processes may write there too."""
+    import json
+
     _write(json.dumps(value) + "\n", stream, end="")
-
-
-def stdout_to_stderr() -> contextlib.AbstractContextManager[object]:
-    """Send what Python code prints to stdout to stderr instead, inside the context."""
-    return contextlib.redirect_stdout(sys.stderr)
-
-
-@contextlib.contextmanager
-def child_stdout_to_stderr() -> Iterator[None]:
-    """Do the same for child processes, which inherit the file descriptor."""
-    saved = None
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # a stream that is closed, or none of the system's
-        if sys.stdout is sys.__stdout__ and sys.stdout.fileno() == 1:
-            sys.stdout.flush()
-            saved = os.dup(1)
-            os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        if saved is not None:
-            os.dup2(saved, 1)
-            os.close(saved)
-
-
-class _LogToStderr(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        if hasattr(record, "unusable") or getattr(record, "told", False):  # reported as a broken pack, or as a note
-            return
-        label = "" if record.levelno < logging.WARNING else f"{record.levelname.capitalize()}: "
-        cause = f" ({record.exc_info[0].__name__}: {record.exc_info[1]})" if record.exc_info and record.exc_info[0] else ""
-        write_error(f"{label}{record.getMessage()}{cause}")
-
-
-@contextlib.contextmanager
-def log_on_stderr(*, verbose: bool = False) -> Iterator[None]:
-    """Write the library's warnings to stderr, inside the context; with `verbose`, its other log messages too."""
-    logger, handler = logging.getLogger("homie_migrations"), _LogToStderr(logging.INFO if verbose else logging.WARNING)
-    level = logger.level
-    logger.addHandler(handler)
-    if verbose:
-        logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)

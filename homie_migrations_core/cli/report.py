@@ -7,27 +7,27 @@ its own fields to the document; here is what they share.
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from homie_migrations_core import errors, logs
 from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.cli import output
-from homie_migrations_core.cli.documents import common
-from homie_migrations_core.cli.error_layout import error_code, error_message
-from homie_migrations_core.cli.options import OutputOptions
 from homie_migrations_core.cli.tables import show_state, show_table
-from homie_migrations_core.errors import HomieMigrationsError
-from homie_migrations_core.model import DatabaseStatus, LeftOut
 from homie_migrations_core.stopping import Stopped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+    from typing import Self
+
+    from homie_migrations_core.cli.documents import common
     from homie_migrations_core.cli.event_lines import EventLines
+    from homie_migrations_core.cli.options import OutputOptions
+    from homie_migrations_core.errors import HomieMigrationsError
     from homie_migrations_core.fleet.outcomes import Result
+    from homie_migrations_core.model import DatabaseStatus, LeftOut
     from homie_migrations_core.runner import MigrationRunner
 
 _STRONGEST_FIRST = (143, 129, 130, 2, 1, 4, 3)
@@ -52,19 +52,32 @@ class Report:
         self._codes: set[int] = set()
         self._in_document: set[tuple[str | None, str | None, str]] = set()
         self._written: set[tuple[str | None, str | None, str]] = set()
-        self._around = contextlib.ExitStack()
+        self._around: list[AbstractContextManager[object]] = []
 
     def __enter__(self) -> Self:
         if self.events is not None:
             self.events.__enter__()
-        self._around.enter_context(output.log_on_stderr(verbose=self._verbose))
+        logs.prepare_with(self._show_log)
         if self.as_json:  # what a migration or a plugin prints must stay out of the document
-            self._around.enter_context(output.child_stdout_to_stderr())
-            self._around.enter_context(output.stdout_to_stderr())
+            from homie_migrations_core.cli import redirection
+
+            self._enter(redirection.child_stdout_to_stderr())
+            self._enter(redirection.stdout_to_stderr())
         return self
 
+    def _show_log(self) -> None:
+        from homie_migrations_core.cli import redirection
+
+        self._enter(redirection.log_on_stderr(verbose=self._verbose))
+
+    def _enter(self, context: AbstractContextManager[object]) -> None:
+        context.__enter__()
+        self._around.append(context)
+
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, where: TracebackType | None) -> None:
-        self._around.close()
+        logs.prepare_with(None)
+        while self._around:
+            self._around.pop().__exit__(None, None, None)
         if isinstance(problem, KeyboardInterrupt | Stopped):
             self._codes.add(130)
             stopped: common.Problem = {"code": "run_stopped", "message": "Stopped."}
@@ -85,7 +98,9 @@ class Report:
 
     def failed(self, problem: BaseException, path: str | None = None) -> common.Problem:
         """Report an error that ended the command or its work on the database at `path`, and return it as JSON has it."""
-        self._codes.add(problem.exit_code if isinstance(problem, HomieMigrationsError) else 1)
+        from homie_migrations_core.cli.error_layout import error_code, error_message
+
+        self._codes.add(problem.exit_code if isinstance(problem, errors.HomieMigrationsError) else 1)
         if self.events is not None:
             self.events.error(problem, path, verbose=self._verbose)
         else:
@@ -151,7 +166,12 @@ class Report:
         """Report packs and entry points that can't be used, each once."""
         for each in broken:
             self._codes.add(1)
-            known, found = (each.pack or each.entry_point, each.distribution, each.reason), common.broken_entry_point(each)
+            known = each.pack or each.entry_point, each.distribution, each.reason
+            found: common.BrokenEntryPoint = {
+                "entry_point": each.entry_point or each.pack,
+                "distribution": each.distribution,
+                "reason": each.reason,
+            }
             if known not in self._in_document:
                 self._in_document.add(known)
                 self.document["broken"].append(found)
@@ -176,27 +196,34 @@ class Report:
         else:
             output.write_error(text)
 
-    @contextlib.contextmanager
-    def database(self, path: Path) -> Iterator[DatabaseReport]:
-        """Open the report on one database. An error ends the work on this database, not the command."""
+    def database(self, path: str) -> DatabaseReport:
+        """Open the report on one database."""
         report = DatabaseReport(self, path)
         self.document["databases"].append(report.document)
-        try:
-            yield report
-        except (KeyboardInterrupt, Stopped, GeneratorExit):
-            raise
-        except BaseException as problem:  # whatever a pack raises: it ends the work on this database only
-            report.document["error"] = self.failed(problem, str(path))
-            if getattr(problem, "code", "") == "foreign_tracking_table":
-                report.document["state"] = "foreign"
+        return report
 
 
 class DatabaseReport:
-    """What a command reports about one database."""
+    """
+    What a command reports about one database.
 
-    def __init__(self, report: Report, path: Path) -> None:
+    In a `with` block, an error ends the work on this database, not the command.
+    """
+
+    def __init__(self, report: Report, path: str) -> None:
         self.whole, self.path, self._heading = report, path, ""
-        self.document: common.Database = {"path": str(path), "exists": os.path.lexists(path), "state": None, "packs": []}
+        self.document: common.Database = {"path": path, "exists": os.path.lexists(path), "state": None, "packs": []}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, problem: BaseException | None, where: object) -> bool:
+        if problem is None or isinstance(problem, KeyboardInterrupt | Stopped | GeneratorExit):
+            return False
+        self.document["error"] = self.whole.failed(problem, self.path)  # whatever a pack raises
+        if getattr(problem, "code", "") == "foreign_tracking_table":
+            self.document["state"] = "foreign"
+        return True
 
     @property
     def for_people(self) -> bool:
@@ -222,7 +249,10 @@ class DatabaseReport:
     def add_status(self, found: DatabaseStatus) -> None:
         """Add the states of the database and its packs to the document."""
         self.document["exists"], self.document["state"] = found.exists, found.state
-        self.document["packs"] = common.pack_states(found)
+        if self.whole.as_json:
+            from homie_migrations_core.cli.documents import common
+
+            self.document["packs"] = common.pack_states(found)
         for pack in found.packs.values():
             if pack.state == "broken" and pack.reason:
                 self.whole.broken([BrokenPack(pack.reason, pack.name, None, None, pack.distribution)], in_document_only=True)
@@ -231,10 +261,12 @@ class DatabaseReport:
         """Add the states after a change, if a document is asked for."""
         if not self.whole.as_json:
             return
-        with contextlib.suppress(HomieMigrationsError):  # what stopped the change is reported already
+        from contextlib import suppress
+
+        with suppress(errors.HomieMigrationsError):  # what stopped the change is reported already
             self.add_status(runner.status())
 
-    def about_to_change(self, path: Path, origin: str, *, creates: bool) -> None:
+    def about_to_change(self, path: str, origin: str, *, creates: bool) -> None:
         """Prepare the line that `announce` writes: which file is changed, where its path came from, whether it is new."""
         if not os.path.exists(path):
             found = "a new database" if creates else "there is no database yet"

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 
 from homie_migrations_core.cli.escaping import escape_line
 from homie_migrations_core.cli.output import is_terminal, write_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _COLOURS = {
     **dict.fromkeys(("applied", "up to date"), "green"),

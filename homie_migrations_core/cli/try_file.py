@@ -7,6 +7,7 @@ from pathlib import Path
 
 from homie_migrations_core.authoring.trial import try_file
 from homie_migrations_core.cli import output
+from homie_migrations_core.cli.redirection import log_on_stderr
 from homie_migrations_core.errors import HomieMigrationsError
 from homie_migrations_core.packs.reading import UnusablePack
 
@@ -20,7 +21,7 @@ def try_migration(file: str | os.PathLike[str]) -> int:
     """
     path = Path(file).resolve()
     try:
-        with output.log_on_stderr():
+        with log_on_stderr():
             try_file(path, output.write_line)
     except (HomieMigrationsError, UnusablePack) as error:
         if isinstance(error, HomieMigrationsError):

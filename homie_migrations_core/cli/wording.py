@@ -4,12 +4,11 @@ Values as sentences and phrases for people. Prints nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from homie_migrations_core.packs.naming import time_in_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from homie_migrations_core.model import Record, Repair, Restored, RowCount

@@ -117,10 +117,8 @@ if not TYPE_CHECKING:  # a type checker knows the names above, and no others
 
     def __getattr__(name: str) -> object:
         if name in __all__:
-            import importlib
-
             for each in _MODULES:
-                module = importlib.import_module(f"{__name__}.{each}")
+                module = __import__(f"{__name__}.{each}", fromlist=(name,))  # importlib would have to be imported itself
                 if hasattr(module, name):
                     globals()[name] = getattr(module, name)
                     return globals()[name]

@@ -248,7 +248,7 @@ def test_the_progress_of_a_run_stays_text(place: Place, on_a_terminal):
 def test_logged_text_stays_text(capsys: pytest.CaptureFixture[str]):
     import logging
 
-    from homie_migrations_core.cli.output import log_on_stderr
+    from homie_migrations_core.cli.redirection import log_on_stderr
 
     with log_on_stderr():
         try:

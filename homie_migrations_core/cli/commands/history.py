@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from homie_migrations_core.cli.documents import changes
 from homie_migrations_core.cli.options import DatabaseOptions, LockOptions, OutputOptions, PackOptions
 from homie_migrations_core.cli.report import DatabaseReport, Report
 from homie_migrations_core.cli.targets import select
 from homie_migrations_core.cli.wording import counted
-from homie_migrations_core.model import Record
 from homie_migrations_core.packs.naming import time_in_words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from homie_migrations_core.model import Record
 
 
 class HistoryOptions(DatabaseOptions, PackOptions, LockOptions, OutputOptions):
@@ -24,13 +26,16 @@ def history(options: HistoryOptions) -> None:
         report.broken(selection.broken)
         for target in selection.targets:
             with report.database(target.path) as database:
-                runner = target.runner(selection, lock_timeout=options.lock_timeout)
-                _report_history(database, [each for each in runner.history() if not target.only or each.pack in target.only])
-                database.add_status(runner.status())
+                reader = target.reader(selection, lock_timeout=options.lock_timeout)
+                _report_history(database, [each for each in reader.history() if not target.only or each.pack in target.only])
+                database.add_status(reader.status())
 
 
 def _report_history(report: DatabaseReport, records: Sequence[Record]) -> None:
-    report.add(changes.history(records))
+    if report.whole.as_json:
+        from homie_migrations_core.cli.documents import changes
+
+        report.add(changes.history(records))
     report.write(f"{report.path}: {counted(len(records), 'migration')} applied")
     rows = [
         (

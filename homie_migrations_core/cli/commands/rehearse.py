@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from homie_migrations_core.cli import output
@@ -89,7 +90,7 @@ def report_rehearsals(
             for each in rehearsed:
                 markdown.add(each)
             if not rehearsed and (problem := database.document.get("error")):
-                markdown.add_error(target.path, problem["message"])
+                markdown.add_error(Path(target.path), problem["message"])
         if stop.asked():
             break
 

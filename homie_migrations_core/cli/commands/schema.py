@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from homie_migrations_core.cli import output
 from homie_migrations_core.cli.changes import stoppable
 from homie_migrations_core.cli.documents import inspection
 from homie_migrations_core.cli.options import DatabaseOptions, LockOptions, OutputOptions, PackOptions, option
+from homie_migrations_core.cli.redirection import stdout_to_stderr
 from homie_migrations_core.cli.report import DatabaseReport, Report
 from homie_migrations_core.cli.targets import select
 from homie_migrations_core.inspection.diagram import diagram
@@ -32,7 +34,7 @@ def schema(options: SchemaOptions) -> None:
         for target in selection.targets:
             with report.database(target.path) as database, stoppable(report) as stop:
                 runner = target.runner(selection, lock_timeout=options.lock_timeout, should_stop=stop)
-                with output.stdout_to_stderr():
+                with stdout_to_stderr():
                     found = runner.real_schema() if options.database else runner.schema()
                 drawn = diagram(found) if options.as_diagram else None
                 _report_schema(database, found, drawn, several=len(selection.targets) > 1)
@@ -42,7 +44,7 @@ def _report_schema(report: DatabaseReport, found: Schema, drawn: str | None, *, 
     objects = sorted(found.values(), key=lambda each: (_KINDS_IN_ORDER[each.kind], each.name.lower()))
     report.add(inspection.schema(objects, drawn))
     if several:
-        report.write(f"{'--' if drawn is None else '%%'} {report.path.name}")
+        report.write(f"{'--' if drawn is None else '%%'} {os.path.basename(report.path)}")
     if drawn is not None:
         if report.for_people:
             output.write_document(drawn)

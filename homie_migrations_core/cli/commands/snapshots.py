@@ -89,7 +89,7 @@ def restore(options: RestoreOptions) -> None:
         change_databases(report, selection, [target], settings, work)
 
 
-def _why_nothing_can_be_lost(path: Path) -> str:
+def _why_nothing_can_be_lost(path: str) -> str:
     """Return in words that no program has written anything to a database yet; nothing if one may have."""
     if not os.path.exists(path):
         return "there is no database yet"

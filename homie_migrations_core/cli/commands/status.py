@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
 
 from homie_migrations_core.cli.options import DatabaseOptions, LockOptions, OutputOptions, PackOptions, option
 from homie_migrations_core.cli.report import Report
 from homie_migrations_core.cli.targets import select
 from homie_migrations_core.cli.wording import counted, state_in_words
-from homie_migrations_core.model import DatabaseStatus, MigrationStatus, PackStatus
 from homie_migrations_core.packs.naming import time_in_words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from homie_migrations_core.model import DatabaseStatus, MigrationStatus, PackStatus
 
 _REFUSED_BY_APPLY = ("ahead", "replaced", "late")
 
@@ -26,21 +31,21 @@ def status(options: StatusOptions) -> None:
     with Report(options) as report:
         selection = select(options, options.pack)
         report.broken(selection.broken)
-        found: list[DatabaseStatus] = []
+        found: dict[str, DatabaseStatus] = {}
         for target in selection.targets:
             with report.database(target.path) as database:
                 each = target.reader(selection, lock_timeout=options.lock_timeout).status()
-                found.append(each)
+                found[target.path] = each
                 database.add_status(each)
                 _set_exit_code(report, each, check=options.check)
         several = len(selection.targets) > 1
-        in_order = [each for each in found if several and _is_in_order(each) and not options.show_all]
+        in_order = {path: each for path, each in found.items() if several and _is_in_order(each) and not options.show_all}
         _write_in_order(report, in_order)
-        for each in found:
-            if each not in in_order:
-                _write_database(report, each, show_all=options.show_all, several=several)
+        for path, each in found.items():
+            if path not in in_order:
+                _write_database(report, path, each, show_all=options.show_all, several=several)
         if several:
-            _write_totals(report, found, len(selection.targets))
+            _write_totals(report, found.values(), len(selection.targets))
         if not selection.targets and not selection.broken:
             report.write("No installed distribution registers migrations.")
 
@@ -59,20 +64,20 @@ def _is_in_order(found: DatabaseStatus) -> bool:
     return {found.state, *(pack.state for pack in found.packs.values())} == {"up_to_date"}
 
 
-def _write_in_order(report: Report, found: Sequence[DatabaseStatus]) -> None:
+def _write_in_order(report: Report, found: Mapping[str, DatabaseStatus]) -> None:
     """Write the databases that are up to date, a line each, by their folders. They come first: what needs attention is last."""
     folders: dict[str, list[tuple[str, str]]] = {}
-    for each in found:
+    for path, each in found.items():
         packs = ", ".join(f"{pack.name} {pack.current_version}" for pack in each.packs.values())
-        folders.setdefault(str(each.path.parent), []).append((each.path.name, packs))
+        folders.setdefault(os.path.dirname(path), []).append((os.path.basename(path), packs))
     for folder, rows in folders.items():
         report.write_state("", "up to date", f" in {folder}:")
         report.table("  ", ("database", "packs and their versions"), rows)
 
 
-def _write_database(report: Report, found: DatabaseStatus, *, show_all: bool, several: bool) -> None:
+def _write_database(report: Report, path: str, found: DatabaseStatus, *, show_all: bool, several: bool) -> None:
     absent = "" if found.exists else " (not made yet)"
-    report.write_state(f"{found.path}: ", state_in_words(found.state), absent)
+    report.write_state(f"{path}: ", state_in_words(found.state), absent)
     if found.state == "interrupted":
         report.write("  A process that changed it was interrupted. The next `homie migrations apply` rolls that back.")
     several = several or len(found.packs) > 1
@@ -102,7 +107,7 @@ def _worth_listing(pack: PackStatus) -> Sequence[MigrationStatus]:
     return [each for each in pack.migrations if each is newest or each not in in_order]
 
 
-def _write_totals(report: Report, found: Sequence[DatabaseStatus], databases: int) -> None:
+def _write_totals(report: Report, found: Collection[DatabaseStatus], databases: int) -> None:
     """Sum up several databases in one line."""
     states: dict[str, int] = {}
     for each in found:

@@ -1,5 +1,5 @@
 """
-The document that every command prints. On the fast path of `status`, so the other documents are apart.
+The document that every command prints. The fields that single commands add are apart.
 """
 
 from __future__ import annotations
@@ -8,10 +8,6 @@ from typing import NotRequired, TypedDict
 
 from homie_migrations_core.model import DatabaseStatus
 from homie_migrations_core.vocabulary import State
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from homie_migrations_core.broken import BrokenPack
 
 
 class Problem(TypedDict):
@@ -82,11 +78,6 @@ class Document(TypedDict):
     broken: list[BrokenEntryPoint]
     error: Problem | None
     """The first error; null if there was none."""
-
-
-def broken_entry_point(found: BrokenPack) -> BrokenEntryPoint:
-    """Return a broken entry point or pack as JSON has it."""
-    return {"entry_point": found.entry_point or found.pack, "distribution": found.distribution, "reason": found.reason}
 
 
 def pack_states(found: DatabaseStatus) -> list[PackState]:
