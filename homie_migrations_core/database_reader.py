@@ -10,7 +10,7 @@ import os
 
 from homie_migrations_core import errors
 from homie_migrations_core.database_access import DatabaseAccess
-from homie_migrations_core.logs import log
+from homie_migrations_core.logs import log as _log
 from homie_migrations_core.sqlite.file import EMPTY
 
 TYPE_CHECKING = False
@@ -230,7 +230,7 @@ def log_problems(view: DatabaseView, plan: Plan) -> None:
     """Log what is edited, and which packs are left out."""
     for ref in plan.edited:
         sentence = "%s was edited after it was applied to %s; the version that was applied stays in effect."
-        log.warning(sentence, ref, view.path, extra={"database": view.path, "ref": ref})
+        _log.warning(sentence, ref, view.path, extra={"database": view.path, "ref": ref})
     unusable: list[BrokenPack | LeftOut] = [*view.broken, *plan.left_out]
     for each in unusable:
-        log.error("The pack %s was left out: %s", each.label, each.reason, extra={"database": view.path, "unusable": each})
+        _log.error("The pack %s was left out: %s", each.label, each.reason, extra={"database": view.path, "unusable": each})

@@ -68,7 +68,7 @@ def report_unknown(collected: Collected) -> None:
     """Log the entry points that cannot be loaded: any of them may belong to this database."""
     unknown = [each for each in collected.broken if each.database is None]
     if unknown:
-        from homie_migrations_core.logs import log
+        from homie_migrations_core.logs import log as _log
 
         for each in unknown:
-            log.error("The %s can't be used: %s", each.label, each.reason, extra={"unusable": each})
+            _log.error("The %s can't be used: %s", each.label, each.reason, extra={"unusable": each})

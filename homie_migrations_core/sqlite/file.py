@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from homie_migrations_core import errors
-from homie_migrations_core.logs import log
+from homie_migrations_core.logs import log as _log
 from homie_migrations_core.sqlite.file_system import is_missing, not_reachable
 from homie_migrations_core.sqlite.reader import read
 from homie_migrations_core.sqlite.tracking import ForeignTable, Tracking, read_tracking
@@ -73,7 +73,7 @@ class DatabaseFile:
             self.locked()
         ):  # opening it for change rolls the interrupted one back (https://sqlite.org/atomiccommit.html, section 4)
             pass
-        log.warning("%s: a run that was interrupted has been rolled back.", self.path, extra={"database": self.path})
+        _log.warning("%s: a run that was interrupted has been rolled back.", self.path, extra={"database": self.path})
         return self.read_tracking(makes_parents=makes_parents)
 
     def read_tracking_and_schema(self, *, makes_parents: bool = False) -> tuple[Tracking, Schema]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from homie_migrations_core.logs import log
+from homie_migrations_core.logs import log as _log
 from homie_migrations_core.progress import WAITING, tell_phase
 
 _LIST = "/proc/locks"
@@ -69,5 +69,5 @@ def tell_waiting(path: str, *, readers: bool = False) -> None:
     found = [*who_holds(path), *(who_holds(path, reading=True) if readers else [])]
     holders = " and ".join(dict.fromkeys(found)) or "another process"
     sentence = "Waiting for %s, which uses %s." if readers else "Waiting for %s, which writes to %s."
-    log.info(sentence, holders, path, extra={"database": path})
+    _log.info(sentence, holders, path, extra={"database": path})
     tell_phase(f"{WAITING} {holders}")
