@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from homie_migrations_core.packs.checksum import python_checksum, sql_checksum
+from homie_migrations_core.packs.checksum import _comments, _comments_by_tokens, python_checksum, sql_checksum
 
 
 def checksum(source: str | bytes) -> str:
@@ -378,3 +378,28 @@ def test_the_checksum_of_a_script_is_the_same_on_every_python(script, expected):
 def test_a_checksum_is_the_sha_256_of_the_text_that_remains():
     assert checksum("'doc'\n\nx = 1  # one\n") == hashlib.sha256(b"x = 1").hexdigest()
     assert sql_checksum("-- doc\nSELECT\n  1; ") == hashlib.sha256(b"SELECT 1;").hexdigest()
+
+
+# --- Python: the places of comments -----------------------------------------------------------------------
+
+CODE = ["x", "=", "+", "(", ")", "[", "]", "{", "}", ",", ":", "if", "in", " ", "\t", "\f", "\n", "\n", "\n    ", "\\\n", "\\", "é"]
+COMMENTS = ["#", "# it's", '# """', "# {x}\n"]
+QUOTES = ["'", '"', "'''", '"""', "f", "F", "rf", "b", "Rb", "fr", "u", "{x}", "{x!r:>{w}}", "{{"]
+STRINGS = ["'a'", '"b\'"', "'''c\n'''", 'f"{x}"', "f'{{'", "f'{\"q\"}'", "f'''{x}\n#'''", r"r'\\'", r"'\\'", r"'\''", "'#'"]
+LINES = ["x = 1  # one\n", "def f():\n    pass\n", "x = '''\n# no comment\n'''\n"]
+SOURCES = st.lists(st.one_of(*(st.sampled_from(each) for each in (CODE, COMMENTS, QUOTES, STRINGS, LINES))), max_size=20).map(
+    "".join
+)
+
+
+@settings(suppress_health_check=[HealthCheck.filter_too_much], max_examples=400)
+@given(SOURCES)
+def test_law_the_quick_search_for_comments_finds_what_the_tokens_say(source):
+    quick, slow = set[int](), set[int]()
+    try:
+        compile(source, "generated.py", "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        expected = list(_comments_by_tokens(source, slow))
+    except (SyntaxError, ValueError):  # the tokenizer, too, fails on some source that the parser takes
+        assume(False)
+    assert list(_comments(source, quick)) == expected
+    assert quick == slow
