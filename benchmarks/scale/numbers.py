@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _DURATIONS = (
+    (0.9995e-9, 1e-12, "ps"),
     (0.9995e-6, 1e-9, "ns"),
     (0.9995e-3, 1e-6, "µs"),
     (0.9995, 1e-3, "ms"),
@@ -22,7 +23,7 @@ def number(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds in a unit that fits: 42 ns, 83 µs, 410 ms, 12.3 s, 5.1 min, 2.3 h, 4.2 days."""
+    """Return seconds in a unit that fits: 66 ps, 42 ns, 83 µs, 410 ms, 12.3 s, 5.1 min, 2.3 h, 4.2 days."""
     for limit, factor, unit in _DURATIONS:
         if seconds < limit:
             return f"{number(seconds / factor)} {unit}"

@@ -58,6 +58,7 @@ class Rates:
             last = files.line(name).last
             return last.size / last.value
 
+        snapshot = results.axes["bytes"].line("snapshot")
         memory = results.axes["memory"].line("two processes that answer at once")
         return cls(
             rate("fleet apply, no snapshots"),
@@ -67,7 +68,7 @@ class Rates:
             outcomes.line("two processes that answer at once").last.value,
             outcomes.line("two Dask workers that answer at once").last.value,
             outcomes.line("no worker, with a report").last.value,
-            fitted(results.axes["bytes"].line("snapshot").points).each,
+            fitted(snapshot.points).growth(snapshot.last.size),
             fitted(memory.points).each,
             memory.last.value,
             memory.last.size,

@@ -42,14 +42,14 @@ def written_in(unit: str) -> Callable[[float], str]:
 
 
 def law_in_words(line: Line) -> str:
-    """Return the law of a line: a constant, a part for each, or both; nothing if no such law describes it."""
+    """Return the law of a line, with n for the size; nothing if no such law describes it."""
     law = fitted(line.points)
     if law.distance > FAR:
         return "no simple law"
-    parts = [_together(duration(law.constant))] if law.constant > 0 else []
-    if law.each * line.last.size > 0.05 * law.constant:
-        parts.append(_together(f"{duration(law.each)} each"))
-    return " + ".join(parts)
+    parts = [duration(law.constant)] if law.constant else []
+    parts += [f"{duration(law.each)} × n"] if law.each else []
+    parts += [f"{duration(law.square)} × n²"] if law.square else []
+    return " + ".join(map(_together, parts))
 
 
 def _together(words: str) -> str:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from svg_texts import misplaced_texts
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))  # benchmarks is part of the repository and of no distribution
@@ -27,7 +28,6 @@ from benchmarks.scale.results import Line, Measured, Point, Results  # noqa: E40
 from benchmarks.scale.rounds import Axis, Work, measure  # noqa: E402
 from benchmarks.scale.tables import NO_BREAK, law_in_words, table  # noqa: E402
 
-WIDEST_CHARACTER = 0.6  # of the size of the font, on average over a word: more than DejaVu Sans has, the widest font that is named
 STORED = Results.load(page.results_of(page.PAGE))
 PICTURES = page.pictures(STORED, axes())
 ABOUT = {"day": "2026-01-02", "python": "3.11", "sqlite": "3.40", "system": "Linux", "cores": "2", "remark": ""}
@@ -162,16 +162,25 @@ def test_a_try_is_refused_on_the_page_itself():
 # --- laws and tables -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("constant", "each"), [(3.0, 0.0), (0.0, 0.5), (2.0, 0.01), (1e-4, 2e-6)])
-def test_a_law_is_found_again(constant: float, each: float):
-    found = laws.fitted(line("x", {size: constant + each * size for size in (1, 10, 100, 1_000)}).points)
-    assert (found.constant, found.each) == (pytest.approx(constant, abs=1e-12), pytest.approx(each, abs=1e-12))
+@pytest.mark.parametrize(
+    "law", [(3.0, 0.0, 0.0), (0.0, 0.5, 0.0), (2.0, 0.01, 0.0), (1e-4, 2e-6, 0.0), (0.0, 0.0, 1e-6), (1e-3, 1e-4, 1e-7)]
+)
+def test_a_law_is_found_again(law: tuple[float, float, float]):
+    constant, each, square = law
+    found = laws.fitted(line("x", {size: constant + each * size + square * size**2 for size in (10, 100, 1_000, 10_000)}).points)
+    assert (found.constant, found.each, found.square) == pytest.approx(law, rel=1e-6, abs=1e-15)
     assert found.distance == pytest.approx(0, abs=1e-9)
+
+
+def test_a_law_has_no_more_parts_than_it_needs():
+    found = laws.fitted(line("x", {1: 2.1, 10: 2.0, 100: 2.0, 1_000: 2.2}).points)
+    assert (found.each, found.square) == (0, 0)
+    assert found.constant == pytest.approx(2.07, abs=0.05)
 
 
 def test_a_law_has_no_negative_part():
     found = laws.fitted(line("x", {1: 5.0, 10: 4.0, 100: 3.0}).points)
-    assert found.each == 0
+    assert (found.each, found.square) == (0, 0)
     assert 3 < found.constant < 5
 
 
@@ -179,8 +188,9 @@ def test_a_law_has_no_negative_part():
     ("values", "words"),
     [
         ({10: 0.002, 1_000: 0.002}, "2 ms"),
-        ({10: 0.01, 1_000: 1.0}, "1 ms each"),
-        ({1: 2.001, 1_000: 3.0}, "2 s + 1 ms each"),
+        ({10: 0.01, 1_000: 1.0}, "1 ms × n"),
+        ({1: 2.001, 1_000: 3.0}, "2 s + 1 ms × n"),
+        ({10: 0.0001, 1_000: 1.0, 10_000: 100.0}, "1 µs × n²"),
         ({1: 1.0, 10: 100.0, 100: 1.0}, "no simple law"),
     ],
 )
@@ -193,8 +203,8 @@ def test_a_table_compares_each_line_with_the_one_that_does_the_same():
     assert table(measured, "seconds").replace(NO_BREAK, " ").splitlines()[:4] == [
         "|  | 1 | 10 | law | 10 × as many | ÷ sqlite3 |",
         "| --- | --- | --- | --- | --- | --- |",
-        "| ours | 2 ms | 20 ms | 2 ms each | 10 × | 2 |",
-        "| *bare* | 1 ms | 10 ms | 1 ms each | 10 × |  |",
+        "| ours | 2 ms | 20 ms | 2 ms × n | 10 × | 2 |",
+        "| *bare* | 1 ms | 10 ms | 1 ms × n | 10 × |  |",
     ]
     assert "measured on 2026-01-02 with CPython 3.11 and SQLite 3.40, on Linux with 2 cores" in table(measured, "seconds")
 
@@ -212,6 +222,7 @@ def test_a_table_of_a_single_size_has_no_growth():
         (number(9.996), "10"),
         (number(1_234), "1,230"),
         (number(10_000_000), "10,000,000"),
+        (duration(6.6e-11), "66 ps"),
         (duration(4.2e-8), "42 ns"),
         (duration(8.3e-5), "83 µs"),
         (duration(0.41), "410 ms"),
@@ -279,24 +290,21 @@ def test_the_calculation_on_paper_follows_from_what_was_measured():
 # --- plots -----------------------------------------------------------------------------------------------------------------
 
 
-def texts_of(picture: str) -> list[tuple[float, float, float, str]]:
-    """Return left edge, right edge, height and content of each text, as wide as it can be."""
-    found = []
-    for each in ElementTree.fromstring(picture).iter("{http://www.w3.org/2000/svg}text"):
-        content = each.text or ""
-        width = len(content) * drawing.FONT_SIZE * WIDEST_CHARACTER
-        left = float(each.attrib["x"]) - {"start": 0.0, "middle": width / 2, "end": width}[each.attrib["text-anchor"]]
-        found.append((left, left + width, float(each.attrib["y"]), content))
-    return found
-
-
 @pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
 def test_no_text_of_a_plot_is_cut_off_or_lies_on_another(picture: str):
-    texts = texts_of(picture)
-    assert all(left >= 0 and right <= drawing.WIDTH and 12 <= y <= drawing.HEIGHT - 4 for left, right, y, _ in texts)
-    for at, (left, right, y, content) in enumerate(texts):
-        for other_left, other_right, other_y, other in texts[:at]:
-            assert abs(y - other_y) >= drawing.FONT_SIZE or right <= other_left or other_right <= left, f"{content} on {other}"
+    assert not misplaced_texts(picture)
+
+
+@pytest.mark.parametrize(
+    ("name", "misplaced"),
+    [
+        ("short", []),
+        ("a name that is longer than the room that there is for the names of lines", ["a name that is longer than the"]),
+    ],
+)
+def test_a_text_that_is_cut_off_is_found(name: str, misplaced: list[str]):
+    found = misplaced_texts(plot("A plot", "things", "seconds", [Curve(name, [(1, 0.001), (10, 0.01)])]))
+    assert [each[: len("a name that is longer than the")] for each in found] == misplaced
 
 
 @pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
