@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import os
 import platform
 import random
 import sqlite3
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,7 +18,8 @@ from benchmarks.__main__ import _positive, _real_disk
 from benchmarks.measuring import CommandFailed, Row, measure
 from benchmarks.measuring import table as as_text
 from benchmarks.peers import page
-from benchmarks.peers.environments import MATPLOTLIB, ROOT, environment, release_of, version_of
+from benchmarks.peers.environments import ROOT, environment, release_of, version_of
+from benchmarks.peers.plot import draw
 from benchmarks.peers.projects import OURS, PEERS, Tool
 from benchmarks.peers.runs import PLAIN, PYTHON, comparisons
 
@@ -28,7 +27,7 @@ from benchmarks.peers.runs import PLAIN, PYTHON, comparisons
 def main(arguments: list[str]) -> int:
     """Measure, print the tables, and write the page. Return 1 if a tool could not be installed or did not do its work."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description="Measure the library beside other tools.")
-    parser.add_argument("--rounds", type=_positive, help="rounds for each table (default: as many as fit into ten minutes in all)")
+    parser.add_argument("--rounds", type=_positive, help="rounds for each table (default: as many as fit into eight minutes)")
     parser.add_argument("--no-page", action="store_true", help="only print the tables, and leave the page as it is")
     parser.add_argument("--remark", default="", help="a sentence for the page about this measurement")
     options = parser.parse_args(arguments)
@@ -73,15 +72,7 @@ def write_page(results: Mapping[str, tuple[Sequence[Row], int]], remark: str) ->
     )
     rows_of = {title: rows for title, (rows, _) in results.items()}
     page.write("\n".join([page.table(rows_of, versions()), "", " ".join(filter(None, [about, remark]))]))
-    panels = [
-        {"title": title, "floors": [rows[0].name, PLAIN.name], "bars": [[row.name, row.ratio, *row.quartiles] for row in rows]}
-        for title, rows in rows_of.items()
-    ]
-    python = environment("plot", [MATPLOTLIB]) / "python"
-    command = [str(python), str(Path(page.__file__).with_name("plot.py")), str(page.PICTURE)]
-    done = subprocess.run(command, input=json.dumps(panels), capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise CommandFailed(f"the picture was not drawn: {done.stderr}")
+    page.PICTURE.write_text(draw(rows_of, (PYTHON, PLAIN.name)), encoding="utf-8")
     print(f"\nWritten: {page.PAGE.relative_to(ROOT)}, {page.PICTURE.relative_to(ROOT)}")
 
 

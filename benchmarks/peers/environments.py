@@ -13,7 +13,6 @@ from benchmarks.measuring import CommandFailed
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / ".peers"
-MATPLOTLIB = "matplotlib==3.10.9"
 
 
 def release_of(distribution: str) -> str:

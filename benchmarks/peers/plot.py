@@ -1,39 +1,44 @@
-"""
-Draw the ratios as bars: `python plot.py PICTURE.svg < RESULTS.json`.
-
-Run by the Python of an environment that has matplotlib, so it imports nothing of this repository. RESULTS are a list of
-`{"title": …, "floor": …, "bars": [[name, ratio, lower quartile, upper quartile], …]}`.
-"""
+"""The picture of the page: for each comparison the ratios as bars, the fastest tool at the top. Drawn as in `benchmarks.scale`."""
 
 from __future__ import annotations
 
-import json
-import sys
+from collections.abc import Iterator, Mapping, Sequence
 
-import matplotlib as mpl
-from matplotlib import pyplot
+from benchmarks.measuring import Row
+from benchmarks.scale.drawing import WIDTH, head, text
 
-OURS, PEER, FLOOR = "#1f6feb", "#9aa4b2", "#d0d7de"
-
-
-def draw(results: list[dict], picture: str) -> None:
-    """Write a picture with a panel for each comparison, the fastest tool at the top."""
-    mpl.rcParams.update({"svg.hashsalt": "peers", "font.size": 9, "font.family": "DejaVu Sans"})
-    figure, panels = pyplot.subplots(len(results), 1, figsize=(8, 3.1 * len(results)), layout="constrained")
-    for panel, result in zip(panels, results, strict=True):
-        bars = sorted(result["bars"], key=lambda bar: -bar[1])
-        names, ratios = [bar[0] for bar in bars], [bar[1] for bar in bars]
-        colours = [OURS if name.startswith("homie") else FLOOR if name in result["floors"] else PEER for name in names]
-        spread = [[ratio - low for _, ratio, low, _ in bars], [high - ratio for _, ratio, _, high in bars]]
-        drawn = panel.barh(names, ratios, color=colours, xerr=spread, error_kw={"ecolor": "#57606a", "elinewidth": 1})
-        panel.bar_label(drawn, [f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}" for ratio in ratios], padding=6)
-        panel.axvline(1, color="#57606a", linewidth=0.8, linestyle=":")
-        panel.set_xlim(0, max(high for *_, high in bars) * 1.12)
-        panel.set_title(result["title"], loc="left", fontweight="bold")
-        panel.set_xlabel(f"times {result['floors'][0]} (shorter is faster; lines show the quartiles)")
-        panel.spines[["top", "right"]].set_visible(False)
-    figure.savefig(picture, metadata={"Date": None}, facecolor="white")
+LEFT, RIGHT = 300, WIDTH - 70
+_ROW, _BAR, _HEAD, _FOOT = 24, 15, 44, 44
+_TITLE = "How many times the floor each tool takes, one panel for each comparison"
 
 
-if __name__ == "__main__":
-    draw(json.load(sys.stdin), sys.argv[1])
+def draw(results: Mapping[str, Sequence[Row]], floors: Sequence[str]) -> str:
+    """Return a picture as SVG. `floors` are the rows that are no migration tools."""
+    height = sum(len(rows) * _ROW + _HEAD + _FOOT for rows in results.values())
+    parts, top = head(_TITLE, height), 0
+    for title, rows in results.items():
+        parts += _panel(title, rows, floors, top)
+        top += len(rows) * _ROW + _HEAD + _FOOT
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _panel(title: str, rows: Sequence[Row], floors: Sequence[str], top: int) -> Iterator[str]:
+    longest = max(row.quartiles[1] for row in rows)
+
+    def x(ratio: float) -> float:
+        return LEFT + (RIGHT - LEFT) * ratio / longest
+
+    first, last = top + _HEAD, top + _HEAD + len(rows) * _ROW
+    yield text(20, top + 28, title, "start")
+    for at, row in enumerate(sorted(rows, key=lambda row: row.ratio)):
+        middle = first + at * _ROW + _ROW // 2
+        kind = "f0" if row.name in floors else "c0" if row.name.startswith("homie") else "c1"
+        low, high = row.quartiles
+        yield text(LEFT - 8, middle + 4, row.name, "end")
+        yield f'<g class="{kind}"><path d="M{LEFT} {middle - _BAR // 2}H{x(row.ratio):.1f}v{_BAR}H{LEFT}z"/></g>'
+        yield f'<path class="axis" d="M{x(low):.1f} {middle}H{x(high):.1f}"/>'
+        yield text(
+            max(x(row.ratio), x(high)) + 6, middle + 4, f"{row.ratio:.2f}" if row.ratio < 10 else f"{row.ratio:.1f}", "start"
+        )
+    yield f'<path class="axis" d="M{LEFT} {first}V{last}"/><path class="grid" d="M{x(1):.1f} {first}V{last}"/>'
+    yield text(LEFT, last + 20, f"times {rows[0].name}; shorter is faster, thin lines show the quartiles", "start")

@@ -17,7 +17,8 @@ from benchmarks.peers.projects import DATABASE, Tool, plain_sqlite
 NOTHING, PYTHON = 20, "python -c pass"
 """How many migrations an up-to-date database has, and what a process that does nothing is compared with."""
 PLAIN = Tool("plain sqlite3", (), plain_sqlite, ("python", "apply.py"))
-COUNTS = (100, 1000)
+COUNTS = {100: (9, 60), 1_000: (7, 240)}
+"""How many migrations are applied to a new database, in how many rounds, and after how many seconds no new round begins."""
 
 
 class Project:
@@ -76,11 +77,11 @@ def comparisons(tools: dict[Tool, Path], python: Path, folder: Path) -> Iterator
     bare = Tool(PYTHON, (), lambda _folder, _count: None, ("python", "-c", "pass"))
     candidates = [Candidate(PYTHON, Project(bare, python, folder / "bare", 0).apply)]
     candidates += [Candidate(tool.name, project.apply) for tool, project in up_to_date.items()]
-    yield Comparison(f"Nothing to do, {NOTHING} migrations applied", candidates, 21, 120)
-    for count in COUNTS:
+    yield Comparison(f"Nothing to do, {NOTHING} migrations applied", candidates, 21, 90)
+    for count, (rounds, budget) in COUNTS.items():
         runs: list[tuple[str, Callable[[], float]]] = [
             (tool.name, Project(tool, programs, folder / f"{count}-{tool.name}", count).apply_to_new)
             for tool, programs in everything.items()
         ]
         title = f"{count:,} migrations on a new database"
-        yield Comparison(title, [Candidate(name, run) for name, run in runs], 9, 240)
+        yield Comparison(title, [Candidate(name, run) for name, run in runs], rounds, budget)

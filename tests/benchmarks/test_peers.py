@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from svg_texts import misplaced_texts
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))  # benchmarks is part of the repository and of no distribution
@@ -14,7 +15,7 @@ from benchmarks.measuring import CommandFailed, result_row  # noqa: E402
 from benchmarks.peers import page  # noqa: E402
 from benchmarks.peers.__main__ import versions  # noqa: E402
 from benchmarks.peers.projects import OURS, PEERS, Tool  # noqa: E402
-from benchmarks.peers.runs import PLAIN, Project  # noqa: E402
+from benchmarks.peers.runs import COUNTS, PLAIN, Project  # noqa: E402
 
 PROGRAMS = Path(sys.executable).parent
 
@@ -62,5 +63,8 @@ def test_the_page_shows_every_tool_with_the_release_that_is_measured():
     for tool in PEERS:
         assert [line for line in lines if line.startswith(f"| {tool.name} | {versions()[tool.name]} |")], tool.name
     picture = page.PICTURE.read_text(encoding="utf-8")
-    assert picture.startswith("<?xml")
-    assert all(f"<!-- {tool.name} -->" in picture for tool in (*OURS, *PEERS))
+    assert not misplaced_texts(picture)
+    assert {picture.count(f">{tool.name}</text>") for tool in (*OURS, *PEERS)} == {1 + len(COUNTS)}
+    assert all(f">{count:,} migrations on a new database</text>" in picture for count in COUNTS)
+    columns = next(line for line in lines if line.startswith("| | version |"))
+    assert columns.count(" on a new database") == len(COUNTS)
