@@ -115,21 +115,24 @@ def _metadata_folders() -> Iterator[str]:
             names = os.listdir(place or os.curdir)
         except FileNotFoundError:
             continue
+        inside = os.path.join(place, "")
         for name in names:
+            if name[-5:].lower() != "-info":
+                continue
             if not name.endswith(_SUFFIXES):
                 if name.lower().endswith(_SUFFIXES):
                     raise _NotSure
                 continue
             key = _normalized(name[: name.rindex(".")].partition("-")[0])
             if key not in folders:
-                folders[key] = os.path.join(place, name)
+                folders[key] = inside + name
             elif not any(_size(os.path.join(folders[key], each)) for each in _METADATA):
                 raise _NotSure  # a remainder of an installation counts less than a distribution with metadata
     yield from folders.values()
 
 
 def _entry_points_of(folder: str, group: str) -> Iterator[InstalledEntryPoint]:
-    content = _content(os.path.join(folder, "entry_points.txt"))
+    content = _content(f"{folder}{os.sep}entry_points.txt")
     if not content:
         return
     text = content.decode("utf-8")
