@@ -17,8 +17,6 @@ One thing is added: an attribute that is declared as a `Path` may be given as te
 
 from __future__ import annotations
 
-from operator import attrgetter
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,15 +66,6 @@ class _Value:
 
     __slots__ = ()
     _declared: dict[str, _Field]
-    _compared: Callable[[object], object]
-
-    def __eq__(self, other: object) -> bool:
-        if other.__class__ is not self.__class__:
-            return NotImplemented
-        return self._compared(self) == self._compared(other)
-
-    def __hash__(self) -> int:
-        return hash(self._compared(self))
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={getattr(self, name)!r}" for name, each in self._declared.items() if each.repr)
@@ -117,6 +106,8 @@ def _make(cls: type) -> type:
     names = tuple(declared)
     content = {
         "__init__": _MadeOnUse(_init_of),
+        "__eq__": _MadeOnUse(_eq_of),
+        "__hash__": _MadeOnUse(_hash_of),
         "__dataclass_fields__": _MadeOnUse(lambda made: _original_of(made).__dataclass_fields__),
         "__dataclass_params__": _MadeOnUse(lambda made: _original_of(made).__dataclass_params__),
         **content,
@@ -124,7 +115,6 @@ def _make(cls: type) -> type:
         "__slots__": names,
         "__match_args__": names,
         "_declared": declared,
-        "_compared": attrgetter(*[name for name in names if declared[name].compare]),
     }
     made = type(cls)(cls.__name__, (_Value,), content)
     for name, annotation in cls.__annotations__.items():
@@ -192,11 +182,31 @@ def _init_of(cls: Any) -> Any:
         else:
             parameters.append(name)
         lines.append(f" _set_{name}(self, {value})")
-    exec(f"def __init__(self, {', '.join(parameters)}):\n" + "\n".join(lines), known)
-    made = known["__init__"]
-    made.__qualname__ = f"{cls.__qualname__}.__init__"
-    made.__module__ = cls.__module__
+    made = _written(cls, f"__init__(self, {', '.join(parameters)})", lines, known)
     made.__annotations__ = {**cls.__annotations__, "return": "None"}
+    return made
+
+
+def _eq_of(cls: Any) -> Any:
+    one, other = _compared(cls, "self"), _compared(cls, "other")
+    lines = [f" return {one} == {other} if other.__class__ is self.__class__ else NotImplemented"]
+    return _written(cls, "__eq__(self, other)", lines, {})
+
+
+def _hash_of(cls: Any) -> Any:
+    return _written(cls, "__hash__(self)", [f" return hash({_compared(cls, 'self')})"], {})
+
+
+def _compared(cls: Any, name: str) -> str:
+    return f"({''.join(f'{name}.{attribute},' for attribute, each in cls._declared.items() if each.compare)})"
+
+
+def _written(cls: Any, signature: str, lines: list[str], known: dict[str, Any]) -> Any:
+    """Return a method of a class that is compiled from its text, as `dataclasses` does."""
+    exec(f"def {signature}:\n" + "\n".join(lines), known)
+    made = known[signature.partition("(")[0]]
+    made.__qualname__ = f"{cls.__qualname__}.{made.__name__}"
+    made.__module__ = cls.__module__
     return made
 
 

@@ -59,7 +59,8 @@ def _decoded(content: bytes) -> str:
         from importlib.util import decode_source
 
         return decode_source(content)
-    return io.IncrementalNewlineDecoder(None, translate=True).decode(content.decode("utf-8-sig"))
+    text = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8")  # a byte-order mark is no part of it
+    return io.IncrementalNewlineDecoder(None, translate=True).decode(text)
 
 
 def _python_text(source: str, tree: ast.Module) -> str:
@@ -183,11 +184,33 @@ def _end_of_string(source: str, begin: int) -> int:
         at = escape + 2
     last = source[begin - 1 : begin].lower()
     letter = source[begin - 2 : begin - 1].lower() if last == "r" else last
-    if end >= 0 and letter in ("f", "t"):  # or a keyword that ends so
-        text = source[begin + len(quote) : end]
-        plain = text.count("{") == text.count("}") and not any(sign in text for sign in ("{{", "}}", "#", "'", '"', "\\", "\n"))
-        return end + len(quote) if plain else -1
+    if letter in ("f", "t") and not _is_simple(source[begin + len(quote) : end]):  # or a keyword that ends so
+        return -1
     return end + len(quote) if end >= 0 else -1
+
+
+def _is_simple(text: str) -> bool:
+    """
+    Tell whether the text of an f-string, up to the quote that is thought to end it, ends there for every Python.
+
+    Since Python 3.12 an expression inside may hold that quote too, and comments. False means "not sure".
+    """
+    if any(sign in text for sign in ("{{", "}}", "#", "\\", "\n")):
+        return False
+    depth, at, quotes = 0, 0, "'" in text or '"' in text
+    while at < len(text):
+        sign = text[at]
+        if sign in "{}":
+            depth += 1 if sign == "{" else -1
+        elif depth and sign == ":" and quotes:  # behind it a quote may stand for itself
+            return False
+        elif depth and sign in "'\"":
+            end = text.find(sign, at + 1)
+            if end < 0 or text[at - 1].isalnum():  # no end, or a string with a prefix
+                return False
+            at = end
+        at += 1
+    return depth == 0
 
 
 def _comments_by_tokens(source: str, inside: set[int]) -> Iterator[_Cut]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from homie_migrations_core.packs import checksum as under_test
 from homie_migrations_core.packs.checksum import _comments, _comments_by_tokens, python_checksum, sql_checksum
 
 
@@ -403,3 +406,66 @@ def test_law_the_quick_search_for_comments_finds_what_the_tokens_say(source):
         assume(False)
     assert list(_comments(source, quick)) == expected
     assert quick == slow
+
+
+def found_by(find, source: str) -> tuple[set[tuple[int, int, int, int]], set[int]]:
+    inside: set[int] = set()
+    return set(find(source, inside)), inside
+
+
+LIBRARY = sorted(Path(os.__file__).parent.glob("*.py"))
+
+
+@pytest.mark.parametrize("path", LIBRARY[:: max(len(LIBRARY) // 60, 1)], ids=lambda path: path.name)
+def test_comments_and_strings_are_where_tokenize_finds_them(path):
+    source = under_test._decoded(path.read_bytes())
+    assert found_by(under_test._comments, source) == found_by(under_test._comments_by_tokens, source)
+
+
+@pytest.mark.parametrize(
+    ("source", "simple"),
+    [
+        ("x = 'a # b'  # c\n", True),
+        ("x = '''a\n# b\n'''  # c\ny = r'\\\\'  # d\n", True),
+        ('x = "it\'s"  # c\ny = \'say "#"\'\n', True),
+        ("x = 'a' \\\n  'b # c'  # d\n", True),
+        ("x = 'a\\\n# b'  # c\n", True),
+        ("x = ''  # a\ny = \"\"  # b\nz = '''#'''  # c\n", True),
+        ("x = b'#'  # a\ny = Rb'\\'#'  # b'\n", True),
+        ("x = 1 # no end of line", True),
+        ("x = f'{y}'  # c\n", True),
+        ("x = f'{y:>8} {z!r}'  # c\n", True),
+        ("x = f\"{', '.join(y)} of {z}\"  # c\n", True),
+        ("x = f'it is {y[\"#\"]}'  # c\n", False),
+        ("x = f'''{y}\n# no comment\n'''  # c\n", False),
+        ("x = f'{{#}}'  # c\n", False),
+        ("x = f'{y:>{w}}'  # c\n", False),
+        ("x = fR'\\{y}'  # c\n", False),
+        ("x = f\"{y:'>3}{z:'>3}\"  # c\n", False),
+        ("x = f\"{F'{y}'}\"  # c\n", False),
+        ("x = f'{y['a']}'  # c\n", False),  # from here on only since Python 3.12
+        ("x = f'{y['}'] + z['#']}'  # c\n", False),
+        ("x = f\"{y['}'] + '{' + \"#\"}\"  # c\n", False),
+        ('x = f"{ {1: 2}["#"] }"  # c\n', False),
+        ("x = f'{f\"{y['#']}\"}'  # c\n", False),
+        ("x = f'''{\n y  # a comment inside\n}'''  # c\n", False),
+    ],
+)
+def test_only_a_string_that_may_hold_code_needs_tokenize(source, simple, monkeypatch):
+    by_tokens = under_test._comments_by_tokens
+    asked = []
+    monkeypatch.setattr(under_test, "_comments_by_tokens", lambda *given: asked.append(1) or by_tokens(*given))
+    try:
+        compile(source, "x.py", "exec")
+    except SyntaxError:
+        pytest.skip("not in this version of Python")
+    assert found_by(under_test._comments, source) == found_by(by_tokens, source)
+    assert bool(asked) is not simple
+
+
+@pytest.mark.parametrize(
+    "text", ["{y[", "{y['}'] + '{' + ", " { {1: 2}[", '{f"{y[', "{x:'}{w:'}{ d[", "}} {{ {d[", "{x['", "{x!r", "{x:"]
+)
+def test_a_string_that_may_go_on_behind_the_next_quote_is_not_simple(text):
+    """Since Python 3.12 an expression may hold the quote of its f-string; whichever Python runs this test."""
+    assert not under_test._is_simple(text)
