@@ -91,6 +91,8 @@ class PlanRunner:
         from homie_migrations_core.running.execution import Execution  # the half of the library that only a change needs
 
         def replan(tracking: Tracking) -> tuple[Plan, str | None]:
+            if tracking == view.tracking:
+                return plan, view.owner
             now = view.at(tracking)
             return plan_again(now), now.owner
 

@@ -9,10 +9,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from homie_migrations_core.errors import SnapshotFailed
 from homie_migrations_core.model import Record
 from homie_migrations_core.sqlite.snapshots import Keeper
+
+if TYPE_CHECKING:
+    import sqlite3
 
 
 class RunSnapshot:
@@ -29,15 +33,17 @@ class RunSnapshot:
         """Where the snapshot is, if there is one."""
         return self._keeper.snapshot
 
-    def take_once(self, records: Callable[[], Sequence[Record]], *, holds_tables: bool) -> None:
+    def take_once(
+        self, records: Callable[[], Sequence[Record]], *, holds_tables: bool, reader: sqlite3.Connection | None = None
+    ) -> None:
         """
-        Take the snapshot, unless it was due earlier in this run or the database is empty.
+        Take the snapshot, unless it was due earlier in this run or the database is empty. `reader` is as for `Keeper.take`.
 
         Raises:
             SnapshotFailed, Stopped: As `Keeper.take`.
         """
         if not self._considered and self._wanted and holds_tables:
-            self._keeper.take(records())
+            self._keeper.take(records(), reader=reader)
         self._considered = True
 
     def keep(self) -> None:

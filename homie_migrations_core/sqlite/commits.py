@@ -26,6 +26,11 @@ class CommitDetector:
         self._connection: sqlite3.Connection | None = None
         self._version: int | None = None
 
+    @property
+    def reader(self) -> sqlite3.Connection | None:
+        """The connection, if it is open. Another use of it must only read, and leave no transaction open."""
+        return self._connection
+
     def mark(self) -> None:
         """Remember the present state. Call it while the writer holds the write lock and has committed nothing yet."""
         try:

@@ -10,6 +10,13 @@ from __future__ import annotations
 import os
 import sqlite3
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
 SLICE = 0.1
 """Seconds that one attempt to get a lock takes: Ctrl-C and `should_stop` are noticed in between."""
 
@@ -29,6 +36,16 @@ def glance(path: str, sql: str) -> tuple[list[str], list[tuple[object, ...]]] | 
 
     None if anything prevents it: `reader.read` can wait, and explain why.
     """
+
+    def select(connection: sqlite3.Connection) -> tuple[list[str], list[tuple[object, ...]]]:
+        cursor = connection.execute(sql)
+        return [column[0] for column in cursor.description], cursor.fetchall()
+
+    return look_at_once(path, select)
+
+
+def look_at_once(path: str, look: Callable[[sqlite3.Connection], T]) -> T | None:
+    """Return what `look` says of an existing file that this user may change; None if SQLite is prevented by anything."""
     # A pipe would block; a journal may have to be rolled back, which is reported elsewhere.
     if not os.path.isfile(path) or os.path.exists(path + "-journal"):
         return None
@@ -39,8 +56,7 @@ def glance(path: str, sql: str) -> tuple[list[str], list[tuple[object, ...]]] | 
     except sqlite3.Error:
         return None
     try:
-        cursor = connection.execute(sql)
-        return [column[0] for column in cursor.description], cursor.fetchall()
+        return look(connection)
     except sqlite3.Error:
         return None
     finally:

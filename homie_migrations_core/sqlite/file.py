@@ -10,6 +10,7 @@ import os
 
 from homie_migrations_core import errors
 from homie_migrations_core.logs import log as _log
+from homie_migrations_core.sqlite.database import look_at_once
 from homie_migrations_core.sqlite.file_system import is_missing, not_reachable
 from homie_migrations_core.sqlite.reader import read
 from homie_migrations_core.sqlite.tracking import ForeignTable, Tracking, read_tracking
@@ -61,6 +62,8 @@ class DatabaseFile:
         self.stop.raising = True  # a signal that comes while others keep the file locked tears nothing
         try:
             with self.stopping():
+                if recover and not self.stop.asked() and (found := self._read_at_once()) is not None:
+                    return found
                 return read(self.path, read_tracking, lock_timeout=self.lock_timeout, stop=self.stop)
         except ForeignTable as error:
             raise errors.ForeignTrackingTable(self.path, str(error)) from error
@@ -75,6 +78,10 @@ class DatabaseFile:
             pass
         _log.warning("%s: a run that was interrupted has been rolled back.", self.path, extra={"database": self.path})
         return self.read_tracking(makes_parents=makes_parents)
+
+    def _read_at_once(self) -> Tracking | None:
+        """Read it over the only connection that this takes, which may write; None if others are at work or were killed."""
+        return None if os.path.exists(f"{self.path}-wal") else look_at_once(self.path, read_tracking)
 
     def read_tracking_and_schema(self, *, makes_parents: bool = False) -> tuple[Tracking, Schema]:
         """Read both as they are at one moment. Raises what `read_tracking` does."""
