@@ -144,7 +144,7 @@ class Execution:
             known = self._known
             assert known is not None
             batch = list(self._due) if self.all_or_nothing or not known.holds_tables else [self._due[0]]
-            self._snapshot.take_once(self._records_with_owner, holds_tables=known.holds_tables, reader=self._commits.reader)
+            self._snapshot.take_once(self._records_with_owner, holds_tables=known.holds_tables, commits=self._commits)
             if known.shape != "current":
                 tracking.make_current(writer.connection, known.shape, self._owner)
             try:

@@ -16,7 +16,7 @@ from homie_migrations_core.model import Record
 from homie_migrations_core.sqlite.snapshots import Keeper
 
 if TYPE_CHECKING:
-    import sqlite3
+    from homie_migrations_core.sqlite.commits import CommitDetector
 
 
 class RunSnapshot:
@@ -33,17 +33,15 @@ class RunSnapshot:
         """Where the snapshot is, if there is one."""
         return self._keeper.snapshot
 
-    def take_once(
-        self, records: Callable[[], Sequence[Record]], *, holds_tables: bool, reader: sqlite3.Connection | None = None
-    ) -> None:
+    def take_once(self, records: Callable[[], Sequence[Record]], *, holds_tables: bool, commits: CommitDetector) -> None:
         """
-        Take the snapshot, unless it was due earlier in this run or the database is empty. `reader` is as for `Keeper.take`.
+        Take the snapshot, unless it was due earlier in this run or the database is empty. It is read over the connection of `commits`.
 
         Raises:
             SnapshotFailed, Stopped: As `Keeper.take`.
         """
         if not self._considered and self._wanted and holds_tables:
-            self._keeper.take(records(), reader=reader)
+            self._keeper.take(records(), reader=commits.reader)
         self._considered = True
 
     def keep(self) -> None:

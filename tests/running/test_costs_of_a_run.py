@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from helpers import creates, run_sql, write_pack
 
-from homie_migrations_core import MigrationPack, MigrationRunner, database_view
+from homie_migrations_core import MigrationPack, MigrationRunner
+from homie_migrations_core.database_view import DatabaseView
 
 
 @pytest.fixture
@@ -43,12 +44,12 @@ def test_a_run_opens_few_connections(
 def test_the_plan_is_made_once_if_the_records_are_the_same_under_the_write_lock(
     database: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, plan = [], database_view.plan_apply
+    made, plan = [], DatabaseView.plan_apply
 
     def counted(*args: Any, **options: Any) -> Any:
         made.append(args)
         return plan(*args, **options)
 
-    monkeypatch.setattr(database_view, "plan_apply", counted)
+    monkeypatch.setattr(DatabaseView, "plan_apply", counted)
     assert len(MigrationRunner(database, [pack]).apply()) == 2
     assert len(made) == 1
