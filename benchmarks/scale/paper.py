@@ -117,6 +117,7 @@ def _coordinators(rates: Rates) -> list[Row]:
     return [
         ("what a hundred machines do", f"{MACHINES} × {number(rates.snapshots)} a second", f"{number(together)} a second"),
         ("what one coordinator takes through Dask", "measured, two workers", f"{dask} a second"),
+        (f"which are tasks of up to {CHUNK} files", f"{dask} ÷ {CHUNK}", f"{number(rates.dask / CHUNK)} a second"),
         ("machines that it keeps busy", f"{dask} ÷ {number(rates.snapshots)}", number(rates.dask / rates.snapshots)),
         (
             "one Dask coordinator for all",

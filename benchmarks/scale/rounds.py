@@ -57,7 +57,7 @@ def measure(axis: Axis, place: str | None, rng: random.Random, rounds: int = ROU
             print(f"{axis.name} {size:,}: left out, a round would take about {took * size / before:.0f} s", file=sys.stderr)
             break
         with tempfile.TemporaryDirectory(prefix="scale-", dir=place) as folder, axis.work(Path(folder), size) as work:
-            if number == 0:
+            if number == 0 and rounds > 1:
                 for each in work:
                     each.run()  # what is imported only once belongs to no size
             began = time.monotonic()

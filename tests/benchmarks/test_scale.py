@@ -27,6 +27,7 @@ from benchmarks.scale.numbers import duration, number, size  # noqa: E402
 from benchmarks.scale.results import Line, Measured, Point, Results  # noqa: E402
 from benchmarks.scale.rounds import Axis, Work, measure  # noqa: E402
 from benchmarks.scale.tables import NO_BREAK, law_in_words, table  # noqa: E402
+from homie_migrations_core.fleet import spreading  # noqa: E402
 
 STORED = Results.load(page.results_of(page.PAGE))
 PICTURES = page.pictures(STORED, axes())
@@ -65,6 +66,11 @@ def test_every_assumption_of_the_calculation_is_explained_on_the_page():
     text = page.PAGE.read_text(encoding="utf-8")
     used = set(re.findall(r"\(([A-Z])\)", "".join(paper.tables(STORED).values())))
     assert used == set(re.findall(r"^\| ([A-Z]) \|", text, re.MULTILINE))
+
+
+def test_the_calculation_hands_out_as_many_files_as_a_fleet_does():
+    assert paper.CHUNK == spreading._MOST_PATHS_A_TASK
+    assert f"Tasks hold up to {paper.CHUNK} files" in page.PAGE.read_text(encoding="utf-8")
 
 
 def test_a_table_is_put_between_its_marks_and_a_page_without_them_is_refused():
