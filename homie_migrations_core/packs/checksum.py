@@ -29,7 +29,7 @@ else:
 # White space is what SQLite regards as such: any other space character of Unicode is part of a name.
 _SQL_PIECE = (
     r"""(?P<kept>'(?:[^']|'')*'?|"(?:[^"]|"")*"?|`(?:[^`]|``)*`?|\[[^\]]*\]?)"""
-    r"""|(?P<blank>(?:--[^\n]*|/\*.*?(?:\*/|\Z)|[ \t\n\f\r])+)|[^'"`\[\-/ \t\n\f\r]+|."""
+    r"""|(?:--[^\n]*|/\*.*?(?:\*/|\Z)|[ \t\n\f\r])+"""
 )
 
 _Cut = tuple[int, int, int, int]
@@ -45,8 +45,7 @@ def sql_checksum(script: str) -> str:
     """Return the checksum of an SQL script. Any white space outside quotes counts as one space, a comment as nothing."""
     import re
 
-    pieces = (" " if found["blank"] else found[0] for found in re.finditer(_SQL_PIECE, script, re.DOTALL))
-    return _digest("".join(pieces).strip(" "))
+    return _digest(re.sub(_SQL_PIECE, lambda found: found["kept"] or " ", script, flags=re.DOTALL).strip(" "))
 
 
 def _digest(text: str) -> str:
@@ -131,9 +130,20 @@ def _docstrings(body: list[ast.stmt], owner: ast.AST) -> Iterator[ast.Expr]:
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
             yield first
     for node in body:
-        for inner in ("body", "orelse", "finalbody", "handlers", "cases"):
-            if isinstance(within := getattr(node, inner, None), list):
-                yield from _docstrings(within, node if inner == "body" else ast.Pass())
+        for inner in blocks_of(node):
+            yield from _docstrings(getattr(node, inner), node if inner == "body" else ast.Pass())
+
+
+_blocks: dict[type[ast.AST], tuple[str, ...]] = {}
+
+
+def blocks_of(node: ast.AST) -> tuple[str, ...]:
+    """Return which attributes of a statement, of a handler or of a case are lists of such."""
+    kind = type(node)
+    if (known := _blocks.get(kind)) is None:
+        names = [each for each in ("body", "orelse", "finalbody", "handlers", "cases") if each in kind._fields]
+        known = _blocks[kind] = tuple(names) if isinstance(node, ast.stmt | ast.excepthandler | ast.match_case) else ()
+    return known
 
 
 def _run_by_hand(tree: ast.Module) -> Iterator[ast.stmt]:

@@ -11,7 +11,7 @@ import os
 
 from homie_migrations_core.model import Migration, Pack
 from homie_migrations_core.packs import naming
-from homie_migrations_core.packs.checksum import nodes_of, python_checksum, sql_checksum
+from homie_migrations_core.packs.checksum import blocks_of, python_checksum, sql_checksum
 from homie_migrations_core.packs.files import UnusablePack as UnusablePack
 from homie_migrations_core.packs.files import folder_of, list_files
 from homie_migrations_core.values import path_from
@@ -211,9 +211,9 @@ def _bindings(body: list[ast.stmt]) -> dict[str, ast.AST]:
 def _statements(body: list[ast.stmt]) -> Iterator[ast.AST]:
     for node in body:
         yield node
-        for inner in ("body", "orelse", "finalbody", "handlers", "cases"):
-            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                yield from _statements(getattr(node, inner, []))
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for inner in blocks_of(node):
+                yield from _statements(getattr(node, inner))
 
 
 def _bound(name: str, names: dict[str, ast.AST]) -> ast.AST | None:
@@ -232,10 +232,19 @@ def _returned(function: ast.AST | None, names: dict[str, ast.AST]) -> object:
     if isinstance(function, ast.Lambda):
         return _literal(function.body, names, VERSION_FUNCTION)
     if isinstance(function, ast.FunctionDef):
-        returns = [node for node in nodes_of(function) if isinstance(node, ast.Return)]
+        returns = list(_returns(function))
         if len(returns) == 1 and returns[0].value is not None:
             return _literal(returns[0].value, names, VERSION_FUNCTION)
     raise _NotALiteral(f"what {VERSION_FUNCTION}() returns", getattr(function, "lineno", 1))
+
+
+def _returns(node: ast.AST) -> Iterator[ast.Return]:
+    for inner in blocks_of(node):
+        for each in getattr(node, inner):
+            if isinstance(each, ast.Return):
+                yield each
+            else:
+                yield from _returns(each)
 
 
 def _literal(node: ast.AST, names: dict[str, ast.AST], of: str | None = None) -> object:

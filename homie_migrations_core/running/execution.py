@@ -174,6 +174,7 @@ class Execution:
             self._checks.file_may_have_changed()
             plan, self._owner = self.replan(self._known)
             self._due = deque(plan.steps)
+            self._steps.expect(plan.steps)
         if not self._due:
             return False
         self._require_same_file(writer)

@@ -9,16 +9,16 @@ from __future__ import annotations
 import inspect
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 from homie_migrations_core.errors import MigrationFailed
 from homie_migrations_core.forking import no_child_returns
-from homie_migrations_core.model import Step
+from homie_migrations_core.model import Migration, Step
 from homie_migrations_core.packs.files import UnusablePack
-from homie_migrations_core.packs.loading import load
+from homie_migrations_core.packs.loading import compile_ahead, load
 from homie_migrations_core.progress import listening
 from homie_migrations_core.running.commit_checks import CommitChecks
 from homie_migrations_core.running.failures import StepFailures, file_of, is_about_the_file, place_at
@@ -42,8 +42,14 @@ class StepRunner:
     heard: Callable[[str], None] | None = None
 
     def __post_init__(self) -> None:
+        self._compiled = 0
+        self._ahead: Iterator[Migration] = iter(())
         self._step: Step | None = None
         self._process = os.getpid()
+
+    def expect(self, steps: Iterable[Step]) -> None:
+        """Take the steps that will be run, in order, so that files can be compiled before it is their turn."""
+        self._compiled, self._ahead = 0, (each.migration for each in steps)
 
     def run(self, connection: GuardedConnection, step: Step) -> None:
         """
@@ -107,6 +113,7 @@ class StepRunner:
 
     def _run_functions(self, connection: GuardedConnection, step: Step) -> None:
         migration, rolls_back = step.migration, step.direction == "rollback"
+        self._compiled = (self._compiled or compile_ahead(self._ahead)) - 1
         with no_child_returns():
             functions = load(migration, self.packages.get(migration.pack))
         function = functions.rollback if rolls_back else functions.apply
