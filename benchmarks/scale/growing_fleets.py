@@ -115,8 +115,10 @@ def workers(folder: Path, size: int, *, files: int) -> Iterator[list[Work]]:
 @contextmanager
 def dask_workers(folder: Path, size: int, *, files: int) -> Iterator[list[Work]]:
     """Prepare a fleet, and a Dask cluster of that many worker processes on this machine."""
-    from distributed import Client, LocalCluster  # an extra, which need not be installed for the other axes
-
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise CommandFailed(f"Dask is not installed, install the extra `dask` ({error})") from error
     fleet = Fleet(folder, files)
     options = {"processes": True, "threads_per_worker": 1, "dashboard_address": None, "local_directory": str(folder)}
     with LocalCluster(n_workers=size, **options) as cluster, Client(cluster) as client:

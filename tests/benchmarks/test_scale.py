@@ -19,6 +19,8 @@ from svg_texts import misplaced_texts
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))  # benchmarks is part of the repository and of no distribution
 
+from benchmarks.measuring import CommandFailed  # noqa: E402
+from benchmarks.scale import __main__ as program  # noqa: E402
 from benchmarks.scale import coordinator, drawing, laws, page, paper, rounds  # noqa: E402
 from benchmarks.scale.__main__ import FACTS  # noqa: E402
 from benchmarks.scale.axes import axes  # noqa: E402
@@ -146,6 +148,26 @@ def test_a_try_of_one_axis_writes_its_table_and_its_picture(name: str, tmp_path:
     assert list(stored["axes"]) == [name]
     assert all(f"| {each['name']}" in target.read_text(encoding="utf-8").replace("*", "") for each in stored["axes"][name]["lines"])
     assert (tmp_path / "scale" / f"{name}.svg").is_file()
+
+
+def test_an_axis_that_cannot_be_measured_is_named_and_the_others_are_written(tmp_path: Path, monkeypatch, capsys):
+    @contextmanager
+    def works(_folder: Path, size: int):
+        yield [Work("ours", lambda: size * 0.001)]
+
+    @contextmanager
+    def fails(_folder: Path, _size: int):
+        raise CommandFailed("it is not installed")
+        yield
+
+    few = {"rows": Axis("rows", "rows", "seconds", (1, 10), fails), "bytes": Axis("bytes", "bytes", "seconds", (1, 10), works)}
+    monkeypatch.setattr(program, "axes", lambda **_: few)
+    target = tmp_path / "scale.md"
+    target.write_text("<!-- measured: bytes -->\n<!-- end -->\n<!-- measured: rows -->\n<!-- end -->\n", encoding="utf-8")
+    assert program.main(["--only", "rows", "--only", "bytes", "--page", str(target)]) == 1
+    assert "rows was not measured: it is not installed" in capsys.readouterr().err
+    assert "| ours | 1 ms | 10 ms | 1 ms × n | 10 × |" in target.read_text(encoding="utf-8").replace(NO_BREAK, " ")
+    assert list(Results.load(tmp_path / "scale" / "measured.json").axes) == ["bytes"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is read from /proc")
