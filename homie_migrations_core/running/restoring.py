@@ -7,19 +7,16 @@ How the pages get there, and who has to wait, is decided in `sqlite/`; here the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from homie_migrations_core.errors import DatabaseInterrupted, DatabaseUnusable
 from homie_migrations_core.model import Record, Restored, RowCount
-from homie_migrations_core.sqlite.examining import Contents, Examination
+from homie_migrations_core.sqlite.examining import Examination, Examined
 from homie_migrations_core.sqlite.file import DatabaseFile
 from homie_migrations_core.sqlite.holders import tell_waiting
-from homie_migrations_core.sqlite.reader import read
 from homie_migrations_core.sqlite.restoring import Restorer
-from homie_migrations_core.sqlite.rows import count_rows, tables_of
 from homie_migrations_core.sqlite.snapshot_storage import DEFAULT_STORAGE, SnapshotStorage
 from homie_migrations_core.sqlite.snapshots import Keeper
 from homie_migrations_core.sqlite.tracking import Tracking
@@ -46,19 +43,19 @@ def restore(
         SnapshotUnusable, LockTimeout, RunStopped, SnapshotFailed, DatabaseUnusable: Nothing was changed.
     """
     keeper, restored = Keeper(file.path, file.stop, lambda: datetime.now(UTC), storage), Restored(Path(file.path), Path(snapshot))
-    with file.stopping(), Examination(snapshot, file.path, file.stop) as examination:
-        now, rows_now = _state_of(file, recorded)
+    with file.stopping(), _examination(file, snapshot) as examination:
+        now = recorded()[0]
 
         def waiting() -> None:
             tell_waiting(file.path, readers=True)
-            examination.result()  # an unusable snapshot is not worth waiting for
+            examination.require_sound()  # or there is no need to wait
 
         def secure() -> None:
             nonlocal restored
             records, holds_something = recorded()
             if backup and holds_something:
                 keeper.take(records, counts=True)
-            restored = _restored(file, snapshot, now, rows_now, examination.result(), attributed)
+            restored = _restored(file, snapshot, now, examination.result(), attributed)
 
         restoring = Restorer(file.path, snapshot, lock_timeout=file.lock_timeout, stop=file.stop, waiting=waiting)
         try:
@@ -87,37 +84,25 @@ def preview(
         SnapshotUnusable: The file is not a sound database.
         RunStopped: A stop was asked for.
     """
-    with file.stopping(), Examination(snapshot, file.path, file.stop) as examination:
-        now, rows_now = _state_of(file, recorded)
-        return _restored(file, snapshot, now, rows_now, examination.result(), attributed)
+    with file.stopping(), _examination(file, snapshot) as examination:
+        return _restored(file, snapshot, recorded()[0], examination.result(), attributed)
 
 
-def _state_of(file: DatabaseFile, recorded: Callable[[], tuple[Sequence[Record], bool]]) -> tuple[Sequence[Record], dict[str, int]]:
-    """Return the records of the database, and the number of rows of each table."""
-    now = recorded()[0]
-    if not file.exists:
-        return now, {}
-    try:
-        return now, read(
-            file.path,
-            lambda connection: count_rows(connection, tables_of(connection), file.stop),
-            lock_timeout=file.lock_timeout,
-        )
-    except (DatabaseUnusable, DatabaseInterrupted):  # a damaged database is what a snapshot is restored for
-        return now, {}
+def _examination(file: DatabaseFile, snapshot: str) -> Examination:
+    return Examination(snapshot, file.path, lock_timeout=file.lock_timeout, stop=file.stop)
 
 
 def _restored(
     file: DatabaseFile,
     snapshot: str,
     now: Sequence[Record],
-    rows_now: Mapping[str, int],
-    contents: Contents,
+    examined: Examined,
     attributed: Callable[[Tracking], Sequence[Record]],
 ) -> Restored:
     """Return how the contents of the snapshot differ from the state of the database."""
-    then = attributed(contents.tracking) if contents.tracking is not None else ()
-    refs_now, refs_then, rows_then = [each.ref for each in now], [each.ref for each in then], contents.rows
+    then = attributed(examined.tracking) if examined.tracking is not None else ()
+    refs_now, refs_then = [each.ref for each in now], [each.ref for each in then]
+    rows_now, rows_then = examined.rows_now, examined.rows
     return Restored(
         Path(file.path),
         Path(snapshot),

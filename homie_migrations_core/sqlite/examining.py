@@ -1,7 +1,7 @@
 """
-Examining a snapshot that is to be restored: whether it is sound, what it records, and how many rows its tables hold.
+Examining a snapshot and the database that it is to replace: whether it is sound, what it records, how many rows both hold.
 
-That takes several passes over the file, so a thread of its own makes them while other work goes on.
+That takes several passes over both files, so threads of their own make them while other work goes on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import NamedTuple, Self, TypeVar
+from typing import Generic, NamedTuple, Self, TypeVar
 
 from homie_migrations_core.errors import DatabaseInterrupted, DatabaseUnusable, LockTimeout, SnapshotUnusable
 from homie_migrations_core.sqlite.copying import find_damage
@@ -24,13 +24,15 @@ from homie_migrations_core.stopping import Stopped, StopRequest
 T = TypeVar("T")
 
 
-class Contents(NamedTuple):
-    """What a sound snapshot holds."""
+class Examined(NamedTuple):
+    """What was found."""
 
     tracking: Tracking | None
-    """None if the table belongs to another tool."""
+    """What the snapshot records; None if its table belongs to another tool."""
     rows: dict[str, int]
-    """The number of rows of each table."""
+    """The number of rows of each table of the snapshot."""
+    rows_now: dict[str, int]
+    """The same for the database. Nothing for one that is not there or can't be read."""
 
 
 class Examination:
@@ -40,17 +42,16 @@ class Examination:
     If the block fails and the snapshot is unusable, the latter is what the block raises: it is probably the cause.
     """
 
-    def __init__(self, snapshot: str, database: str, stop: StopRequest) -> None:
-        self._snapshot, self._database, self._stop = snapshot, database, stop
-        self._thread = threading.Thread(target=self._examine, daemon=True)
-        self._connection: sqlite3.Connection | None = None
-        self._cancelled = False
-        self._found: Contents | None = None
-        self._error: BaseException | None = None
+    def __init__(self, snapshot: str, database: str, *, lock_timeout: float, stop: StopRequest) -> None:
+        self._snapshot, self._database, self._lock_timeout, self._stop = snapshot, database, lock_timeout, stop
+        self._ending = threading.Event()
+        self._connections: set[sqlite3.Connection] = set()
+        self._of_snapshot = _Job(self._examine)
+        self._of_database = _Job(self._count)
 
     def __enter__(self) -> Self:
         """
-        Begin, once it is clear that there is a database in the file.
+        Begin, once it is clear that there is a database in the snapshot's file.
 
         Raises:
             SnapshotUnusable: There is none.
@@ -62,51 +63,78 @@ class Examination:
             raise SnapshotUnusable(self._snapshot, "there is no such file")
         if os.path.exists(self._database) and os.path.samefile(self._snapshot, self._database):
             raise SnapshotUnusable(self._snapshot, "it is the database itself")
-        if not self._read(_holds_something):
+        if not self._read_snapshot(_holds_something):
             raise SnapshotUnusable(self._snapshot, "it holds nothing")
-        try:
-            self._thread.start()
-        except RuntimeError:  # the system has no thread left
-            self._examine()
+        self._of_snapshot.start()
+        self._of_database.start()
         return self
 
-    def result(self) -> Contents:
+    def result(self) -> Examined:
         """
-        Wait for the end of the examination, and return what was found.
+        Wait for the end of the examination, and return what was found. Nothing is read after that.
+
+        Raises:
+            SnapshotUnusable: The snapshot is not a sound database.
+            LockTimeout: The database was busy for too long.
+            Stopped: A stop was asked for.
+        """
+        tracking, rows = self._of_snapshot.wait(self._stop)
+        return Examined(tracking, rows, self._of_database.wait(self._stop))
+
+    def require_sound(self) -> None:
+        """
+        Wait until the snapshot is examined.
 
         Raises:
             SnapshotUnusable: It is not a sound database.
             Stopped: A stop was asked for.
         """
-        while self._thread.is_alive():
-            self._thread.join(SLICE)
-            if self._stop.asked():
-                raise Stopped
-        if self._error is not None:
-            raise self._error
-        assert self._found is not None
-        return self._found
+        self._of_snapshot.wait(self._stop)
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: TracebackType | None) -> None:
         try:
-            if isinstance(error, Exception) and error is not self._error:
-                self.result()
+            if isinstance(error, Exception) and not isinstance(error, SnapshotUnusable):
+                self.require_sound()
         except SnapshotUnusable as unusable:
             raise unusable from error
         finally:
-            self._cancelled = True
-            while self._thread.is_alive():
-                if (connection := self._connection) is not None:
-                    connection.interrupt()
-                self._thread.join(SLICE / 10)
+            self._ending.set()
+            for job in (self._of_snapshot, self._of_database):
+                while job.runs():
+                    for connection in list(self._connections):
+                        connection.interrupt()
+                    job.join(SLICE / 10)
 
-    def _examine(self) -> None:
+    # --- in the threads -------------------------------------------------------------------------------
+
+    def _examine(self) -> tuple[Tracking | None, dict[str, int]]:
+        def look(connection: sqlite3.Connection) -> tuple[Tracking | None, dict[str, int]]:
+            self._connections.add(connection)
+            try:
+                if damage := find_damage(connection):
+                    raise SnapshotUnusable(self._snapshot, f"it is damaged ({damage[:200]})")
+                try:
+                    tracking = read_tracking(connection)
+                except ForeignTable:  # what it means is the other tool's business
+                    tracking = None
+                return tracking, self._rows_of(connection)
+            finally:
+                self._connections.discard(connection)
+
+        return self._read_snapshot(look)
+
+    def _count(self) -> dict[str, int]:
+        if not os.path.exists(self._database):
+            return {}
         try:
-            self._found = self._read(self._look)
-        except BaseException as error:  # raised again by `result`
-            self._error = error
+            return read(self._database, self._rows_of, lock_timeout=self._lock_timeout, stop=StopRequest(self._ending.is_set))
+        except (DatabaseUnusable, DatabaseInterrupted):  # a damaged database is what a snapshot is restored for
+            return {}
 
-    def _read(self, look: Callable[[sqlite3.Connection], T]) -> T:
+    def _rows_of(self, connection: sqlite3.Connection) -> dict[str, int]:
+        return count_rows(connection, tables_of(connection), StopRequest(self._ending.is_set))
+
+    def _read_snapshot(self, look: Callable[[sqlite3.Connection], T]) -> T:
         try:
             return read(self._snapshot, look, lock_timeout=0.0)
         except (DatabaseUnusable, LockTimeout) as error:
@@ -114,18 +142,43 @@ class Examination:
         except DatabaseInterrupted as error:
             raise SnapshotUnusable(self._snapshot, "a process that changed it was killed and left a journal") from error
 
-    def _look(self, connection: sqlite3.Connection) -> Contents:
-        self._connection = connection
+
+class _Job(Generic[T]):
+    """A function that runs in a thread of its own."""
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self._function = function
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._results: list[T] = []
+        self._error: BaseException | None = None
+
+    def start(self) -> None:
         try:
-            if damage := find_damage(connection):
-                raise SnapshotUnusable(self._snapshot, f"it is damaged ({damage[:200]})")
-            try:
-                tracking = read_tracking(connection)
-            except ForeignTable:  # what it means is the other tool's business
-                tracking = None
-            return Contents(tracking, count_rows(connection, tables_of(connection), StopRequest(lambda: self._cancelled)))
-        finally:
-            self._connection = None
+            self._thread.start()
+        except RuntimeError:  # the system has no thread left
+            self._run()
+
+    def _run(self) -> None:
+        try:
+            self._results.append(self._function())
+        except BaseException as error:  # `wait` raises it
+            self._error = error
+
+    def runs(self) -> bool:
+        return self._thread.is_alive()
+
+    def join(self, seconds: float) -> None:
+        self._thread.join(seconds)
+
+    def wait(self, stop: StopRequest) -> T:
+        """Return the result of the function, or raise what it raised, or `Stopped` if that is asked for before its end."""
+        while self._thread.is_alive():
+            self._thread.join(SLICE)
+            if stop.asked():
+                raise Stopped
+        if self._error is not None:
+            raise self._error
+        return self._results[0]
 
 
 def _holds_something(connection: sqlite3.Connection) -> bool:

@@ -48,12 +48,13 @@ def test_the_snapshot_is_examined_while_the_state_before_is_kept(
     run_sql(path, "INSERT INTO t VALUES ('new')")
     keeps, in_time, checked = threading.Event(), list[bool](), list[str]()
     called_at(monkeypatch, snapshots, "copy_database", keeps.set)
+    called_at(monkeypatch, examining, "count_rows", lambda: in_time.append(keeps.wait(20)))
     called_at(monkeypatch, examining, "find_damage", lambda: in_time.append(keeps.wait(20)))
     called_at(monkeypatch, copying, "find_damage", lambda: checked.append("the state before"))
 
     restored = runner.restore(snapshot)
 
-    assert in_time == [True]
+    assert in_time == [True, True, True], "the rows of both, and the check of the snapshot"
     assert checked == ["the state before"]
     assert [(each.table, each.before, each.after) for each in restored.rows] == [("log", 4, 3), ("t", 4, 3)]
     assert content(path) == then
