@@ -204,7 +204,7 @@ def _run(connection: GuardedConnection, migration: Migration, package: str | Non
         answer: object = None
         if script is not None:
             for statement in script:
-                connection.executescript(statement)
+                connection.run_statement(statement)
         else:
             with no_child_returns():
                 answer = load(migration, package).apply(connection)
