@@ -44,7 +44,7 @@ def restore(
     """
     keeper, restored = Keeper(file.path, file.stop, lambda: datetime.now(UTC), storage), Restored(Path(file.path), Path(snapshot))
     with file.stopping(), _examination(file, snapshot) as examination:
-        now = recorded()[0]
+        recorded()  # so that what is refused is refused before anything is opened for change
 
         def waiting() -> None:
             tell_waiting(file.path, readers=True)
@@ -53,9 +53,10 @@ def restore(
         def secure() -> None:
             nonlocal restored
             records, holds_something = recorded()
+            examination.begin_counting()
             if backup and holds_something:
                 keeper.take(records, counts=True)
-            restored = _restored(file, snapshot, now, examination.result(), attributed)
+            restored = _restored(file, snapshot, records, examination.result(), attributed)
 
         restoring = Restorer(file.path, snapshot, lock_timeout=file.lock_timeout, stop=file.stop, waiting=waiting)
         try:
@@ -85,7 +86,9 @@ def preview(
         RunStopped: A stop was asked for.
     """
     with file.stopping(), _examination(file, snapshot) as examination:
-        return _restored(file, snapshot, recorded()[0], examination.result(), attributed)
+        now = recorded()[0]
+        examination.begin_counting()
+        return _restored(file, snapshot, now, examination.result(), attributed)
 
 
 def _examination(file: DatabaseFile, snapshot: str) -> Examination:

@@ -66,12 +66,15 @@ class Examination:
         if not self._read_snapshot(_holds_something):
             raise SnapshotUnusable(self._snapshot, "it holds nothing")
         self._of_snapshot.start()
-        self._of_database.start()
         return self
+
+    def begin_counting(self) -> None:
+        """Begin to count the rows of the database, whose state must be the one that is meant."""
+        self._of_database.start()
 
     def result(self) -> Examined:
         """
-        Wait for the end of the examination, and return what was found. Nothing is read after that.
+        Wait for the end of the examination and the counting, and return what was found. Nothing is read after that.
 
         Raises:
             SnapshotUnusable: The snapshot is not a sound database.
