@@ -1,5 +1,7 @@
 """
 A fleet of small files in two processes, beside bare sqlite3 with the same transactions in the same two processes.
+
+And one run in a folder where many neighbours have snapshots, beside the same run where there is none.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.measuring import Candidate, Comparison
-from homie_migrations_core import MigrationPack
+from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.fleet import migrate_fleet
 
 GOAL = 1.25
 """At most 1 / 0.8 of the time: 0.8 of the rate."""
+GOAL_BESIDE_NEIGHBOURS = 1.1
 DATABASES, PROCESSES, ROWS = 1_000, 2, 50
+NEIGHBOURS, BESIDE_THEM = 1_500, 50
 STATEMENTS = (
     "CREATE TABLE tags (id INTEGER PRIMARY KEY, name TEXT NOT NULL)",
     "CREATE INDEX by_text ON notes (text)",
@@ -127,7 +131,7 @@ def comparisons(folder: Path) -> Iterator[Comparison]:
             budget=60,
         )
         yield Comparison(
-            "9b. The same with snapshots, all in one folder",
+            "9b. The same with snapshots",
             [
                 Candidate("sqlite3, with backup, quick_check and fsync", timed(partial(spread, partial(plain, snapshots=True)))),
                 Candidate("migrate_fleet(…)", timed(partial(ours, backup=True)), GOAL),
@@ -135,3 +139,41 @@ def comparisons(folder: Path) -> Iterator[Comparison]:
             rounds=7,
             budget=90,
         )
+    yield _beside_neighbours(folder, template, pack)
+
+
+def _beside_neighbours(folder: Path, template: bytes, pack: MigrationPack) -> Comparison:
+    """Return what a run with its snapshot costs in a folder where each of many databases has snapshots, old and new ones."""
+
+    def timed(neighbours: int) -> Callable[[], float]:
+        def run() -> float:
+            paths = make_databases(folder / "db", template, BESIDE_THEM)
+            _leave_snapshots(folder / "db", neighbours)
+            started = time.perf_counter()
+            applied = [MigrationRunner(path, [pack]).apply() for path in paths]
+            taken = time.perf_counter() - started
+            assert all(len(each) == len(STATEMENTS) for each in applied)
+            return taken / BESIDE_THEM
+
+        return run
+
+    return Comparison(
+        f"9c. A run with its snapshot beside {NEIGHBOURS:,} databases in the same folder",
+        [
+            Candidate("no neighbour", timed(0)),
+            Candidate(f"{NEIGHBOURS:,} neighbours with snapshots", timed(NEIGHBOURS), GOAL_BESIDE_NEIGHBOURS),
+        ],
+        rounds=15,
+        budget=60,
+    )
+
+
+def _leave_snapshots(folder: Path, neighbours: int) -> None:
+    """Make for each neighbour a snapshot as today's version names it, and one in the folder that earlier versions used for all."""
+    for number in range(neighbours):
+        own = folder / "backups" / f"n{number}.db.snapshots"
+        own.mkdir(parents=True)
+        for place in (own, own.parent):
+            (place / f"n{number}.20260105T093000.000000Z.untracked.auto.db").touch()
+    if hasattr(os, "sync"):
+        os.sync()

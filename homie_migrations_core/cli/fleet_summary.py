@@ -86,7 +86,9 @@ class FleetCount:
     def _sums(self, known: int | None) -> str:
         of = f" of {known:,}" if known is not None else ""
         databases = f"{self.total:,}{of} databases" if known is not None else counted(self.total, "database")
-        states = ", ".join(f"{number:,} {state_in_words(state)}" for state, number in sorted(self.states.items()))
+        # "1 findings" would count the findings, and in the wrong number.
+        words = {state: "with findings" if state == "findings" else state_in_words(state) for state in self.states}
+        states = ", ".join(f"{number:,} {words[state]}" for state, number in sorted(self.states.items()))
         rate = f" ({self.total / self.seconds:,.0f} a second)" if self.total and self.seconds >= 1 else ""
         return f"{databases}{': ' if states else ''}{states}, in {seconds_in_words(self.seconds)}{rate}"
 

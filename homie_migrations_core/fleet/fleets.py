@@ -82,8 +82,8 @@ def fleet_status(
     should_stop: Callable[[], bool] | None = None,
 ) -> Generator[FleetStatus, None, None]:
     """Tell how far many databases are. Changes nothing; yields and raises as `migrate_fleet` does."""
-    job = job_for("status", packs, lock_timeout=lock_timeout)
-    return cast("Generator[FleetStatus, None, None]", run_fleet(job, paths, workers_for(executor, jobs), should_stop=should_stop))
+    results = _look("status", paths, packs, executor, jobs, lock_timeout, should_stop)
+    return cast("Generator[FleetStatus, None, None]", results)
 
 
 def validate_fleet(
@@ -96,8 +96,21 @@ def validate_fleet(
     should_stop: Callable[[], bool] | None = None,
 ) -> Generator[Validated, None, None]:
     """Compare many databases with their packs. Changes nothing; yields and raises as `migrate_fleet` does."""
-    job = job_for("validate", packs, lock_timeout=lock_timeout)
-    return cast("Generator[Validated, None, None]", run_fleet(job, paths, workers_for(executor, jobs), should_stop=should_stop))
+    results = _look("validate", paths, packs, executor, jobs, lock_timeout, should_stop)
+    return cast("Generator[Validated, None, None]", results)
+
+
+def _look(
+    kind: Literal["status", "validate"],
+    paths: Iterable[str | os.PathLike[str]],
+    packs: Sequence[MigrationPack],
+    executor: Executor | None,
+    jobs: int | None,
+    lock_timeout: float,
+    should_stop: Callable[[], bool] | None,
+) -> Generator[Result, None, None]:
+    job = job_for(kind, packs, lock_timeout=lock_timeout)
+    return run_fleet(job, paths, workers_for(executor, jobs), should_stop=should_stop)
 
 
 def job_for(kind: Literal["apply", "status", "validate"], packs: Sequence[MigrationPack], **options: Any) -> Job:

@@ -35,7 +35,9 @@ class RunSnapshot:
 
     def take_once(self, records: Callable[[], Sequence[Record]], *, holds_tables: bool, commits: CommitDetector) -> None:
         """
-        Take the snapshot, unless it was due earlier in this run or the database is empty. It is read over the connection of `commits`.
+        Take the snapshot, unless it was due earlier in this run or the database is empty.
+
+        The database is read over the connection of `commits`.
 
         Raises:
             SnapshotFailed, Stopped: As `Keeper.take`.

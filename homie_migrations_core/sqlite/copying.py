@@ -107,7 +107,7 @@ def sync_and_check(source: sqlite3.Connection, target: Path, stop: StopRequest) 
                 raise sqlite3.DatabaseError(f"the copy differs from its source: {question} says {str(answer)[:80]}")
         if stop.asked():
             raise Stopped
-        if size_of(copy) <= SMALL:
+        if os.path.getsize(target) <= SMALL:
             failure: object = _sync_file(target)
             damage: object = find_damage(copy)
             if stop.asked():

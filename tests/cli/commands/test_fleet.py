@@ -95,7 +95,7 @@ def test_status_check_and_validate_end_with_their_exit_codes(tmp_path: Path, fle
     assert sums(fleet("validate", *paths)) == "2 databases: 2 valid"
     run_sql(paths[1], "ALTER TABLE one ADD COLUMN more")
     result = fleet("validate", *paths, "-v")
-    assert (result.code, sums(result)) == (4, "2 databases: 1 findings, 1 valid")
+    assert (result.code, sums(result)) == (4, "2 databases: 1 with findings, 1 valid")
     assert f"{paths[0]}: valid" in result.err
 
 
