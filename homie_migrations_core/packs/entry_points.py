@@ -58,12 +58,23 @@ class InstalledDistribution:
 
 
 class InstalledEntryPoint:
-    """An entry point of a distribution whose metadata is in a folder."""
+    """An entry point of a distribution whose metadata is in a folder. It equals another one of the same name, value and group."""
 
     __slots__ = ("dist", "group", "name", "value")
 
     def __init__(self, name: str, value: str, group: str, dist: InstalledDistribution) -> None:
         self.name, self.value, self.group, self.dist = name, value, group, dist
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, InstalledEntryPoint):
+            return NotImplemented
+        return (self.name, self.value, self.group) == (other.name, other.value, other.group)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.value, self.group))
+
+    def __repr__(self) -> str:
+        return f"EntryPoint(name={self.name!r}, value={self.value!r}, group={self.group!r})"
 
     def load(self) -> Any:
         """Import the module that the entry point names, and return it, or the object in it."""

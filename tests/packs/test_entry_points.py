@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from homie_migrations_core import collect
 from homie_migrations_core.packs.entry_points import InstalledDistribution, InstalledEntryPoint, entry_points_in_folders
 from homie_migrations_core.packs.registered import distribution_of
 
@@ -244,6 +245,19 @@ def load(kind: type, value: str) -> object:
 )
 def test_a_value_leads_where_importlib_metadata_says(value):
     assert load(InstalledEntryPoint, value) == load(importlib_metadata.EntryPoint, value)
+
+
+def test_entry_points_are_compared_and_shown_as_those_of_importlib_metadata():
+    places = InstalledDistribution("one"), InstalledDistribution("other")
+    one, same, other = (
+        InstalledEntryPoint("a", value, GROUP, place) for value, place in zip("bbc", (*places, places[0]), strict=True)
+    )
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != other
+    assert one != "a"
+    assert repr(one) == repr(importlib_metadata.EntryPoint("a", "b", GROUP))
+    assert collect().packs == collect().packs
 
 
 # --- distributions ----------------------------------------------------------------------------------------------------
