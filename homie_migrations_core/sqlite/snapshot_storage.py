@@ -146,10 +146,10 @@ DEFAULT_STORAGE = SnapshotStorage()
 
 
 def _list(folder: str) -> list[str]:
-    if not os.path.isdir(folder):
-        return []
     try:
         return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     except OSError as error:
         advice = "Run as its owner, or change its permissions."
         raise FolderUnusable(folder, f"can't be read ({error.strerror})", advice) from error

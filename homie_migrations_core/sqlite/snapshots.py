@@ -190,9 +190,10 @@ class _Taking:
 
     def _copy(self, temporary: str, reader: sqlite3.Connection | None) -> bool:
         source = reader or sqlite3.connect(uri(self._path, "mode=ro"), timeout=SLICE, uri=True, isolation_level=None)
+        target = Path(temporary)
         try:
-            copy_database(source, Path(temporary), self._stop, SNAPSHOT)
-            return sync_and_check(source, Path(temporary), self._stop)
+            copy_database(source, target, self._stop, SNAPSHOT)
+            return sync_and_check(source, target, self._stop)
         finally:
             if reader is None:
                 source.close()
