@@ -74,6 +74,11 @@ def file_of(step: Step) -> Path:
     return migration.rollback_path if step.direction == "rollback" and migration.rollback_path else migration.path
 
 
+def runs_script(step: Step) -> bool:
+    """Return whether a step runs an SQL script, so that no Python code of its author has the connection."""
+    return str(file_of(step)).endswith(".sql")
+
+
 def place_at(step: Step, line: int | None) -> str:
     """Return the file of a step, and the line in it if it is known, in parentheses."""
     return f" ({file_of(step).name}, line {line})" if line else f" ({file_of(step).name})"

@@ -21,7 +21,7 @@ from homie_migrations_core.packs.files import UnusablePack
 from homie_migrations_core.packs.loading import compile_ahead, load
 from homie_migrations_core.progress import listening
 from homie_migrations_core.running.commit_checks import CommitChecks
-from homie_migrations_core.running.failures import StepFailures, file_of, is_about_the_file, place_at
+from homie_migrations_core.running.failures import StepFailures, file_of, is_about_the_file, place_at, runs_script
 from homie_migrations_core.sqlite import tracking
 from homie_migrations_core.sqlite.guard import GuardedConnection
 from homie_migrations_core.sqlite.script import Script
@@ -79,7 +79,7 @@ class StepRunner:
             raise self.failures.failed(step, f"its record could not be kept ({error})") from error
         if not recorded:
             raise self.failures.failed(step, "its row in schema_migrations vanished (is there a trigger on that table?)")
-        if not connection.has_file():
+        if not runs_script(step) and not connection.has_file():
             raise self.failures.failed(step, "the database was replaced by one in memory")
         self.checks.check(connection, step)
 
@@ -92,9 +92,10 @@ class StepRunner:
         connection.arm(file, self.stop, self.heard)
         script: Script | None = None
         try:
-            if file.endswith(".sql"):
+            if runs_script(step):
                 content = step.migration.rollback_content if step.direction == "rollback" else step.migration.content
                 script = Script(content)
+                connection.touched.may_refer = b"references" in content.lower()
                 for statement in script:
                     connection.run_statement(statement)
             else:

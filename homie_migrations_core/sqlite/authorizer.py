@@ -41,7 +41,7 @@ _DROPS = {
     sqlite3.SQLITE_DROP_TRIGGER: "trigger",
     sqlite3.SQLITE_DROP_INDEX: "index",
 }
-_READS = frozenset({sqlite3.SQLITE_READ, sqlite3.SQLITE_SELECT, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
+READS = frozenset({sqlite3.SQLITE_READ, sqlite3.SQLITE_SELECT, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
 _WRITES = frozenset({sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE})
 _TEMPORARY = frozenset(
     {
@@ -67,6 +67,8 @@ class Touched:
         self.created: set[tuple[str, str]] = set()
         self.dropped: set[tuple[str, str]] = set()
         self.altered = False
+        self.may_refer = True
+        """Whether a table that was created may have foreign keys. A script without the word REFERENCES makes none."""
 
 
 class StepAuthorizer:
@@ -90,7 +92,7 @@ class StepAuthorizer:
 
         `action`, `a`, `b` and `database` are what SQLite hands to an authorizer. BEGIN and COMMIT must not get here.
         """
-        if action in _READS:
+        if action in READS:
             return None
         if action in _WRITES:
             return self._refusal_to_write((a or "").lower())
@@ -136,6 +138,8 @@ class StepAuthorizer:
         self.wrote = True
         if action in _CREATES:
             self.touched.created.add((_CREATES[action], a))
+            if action == sqlite3.SQLITE_CREATE_VTABLE:
+                self.touched.may_refer = True  # its module may create tables by statements of its own
             self._just_dropped = ""
         elif action in _DROPS:
             # SQLite also asks about the triggers that are dropped with their table; the migration did not name those.

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeVar
 
-from homie_migrations_core.sqlite.authorizer import INNER_SAVEPOINT, OUTER_SAVEPOINT, StepAuthorizer, Touched
+from homie_migrations_core.sqlite.authorizer import INNER_SAVEPOINT, OUTER_SAVEPOINT, READS, StepAuthorizer, Touched
 from homie_migrations_core.sqlite.leftovers import Leftovers, OpenHandles, drop_temporary, reset_pragmas
 from homie_migrations_core.stopping import Stopped, StopRequest
 
@@ -219,6 +219,8 @@ class GuardedTransaction(sqlite3.Connection):
             return sqlite3.SQLITE_DENY
         if self.ended is not None or self._stop.asked():
             return sqlite3.SQLITE_DENY
+        if action in READS:
+            return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_TRANSACTION and a != "ROLLBACK":
             self._commit_seen = True
             return sqlite3.SQLITE_IGNORE

@@ -129,7 +129,7 @@ def find_problems(connection: sqlite3.Connection, touched: Touched | None = None
     fresh = {name for kind, name in created if kind == "table"}
     if everything or (touched is not None and touched.written - fresh):
         _find_in_keys(query, None if everything or touched is None else touched.written | fresh, found)
-    else:
+    elif touched is not None and touched.may_refer:
         for table in fresh:
             if query(f"PRAGMA main.foreign_key_list({quoted(table)})"):
                 _find_in_keys(query, fresh, found)
