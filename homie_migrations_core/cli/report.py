@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 
 from homie_migrations_core import errors, logs
-from homie_migrations_core.broken import BrokenPack
 from homie_migrations_core.cli import output
 from homie_migrations_core.cli.tables import show_state, show_table
 from homie_migrations_core.stopping import Stopped
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from homie_migrations_core.broken import BrokenPack
     from homie_migrations_core.cli.documents import common
     from homie_migrations_core.cli.event_lines import EventLines
     from homie_migrations_core.cli.options import OutputOptions
@@ -255,6 +255,8 @@ class DatabaseReport:
             self.document["packs"] = common.pack_states(found)
         for pack in found.packs.values():
             if pack.state == "broken" and pack.reason:
+                from homie_migrations_core.broken import BrokenPack
+
                 self.whole.broken([BrokenPack(pack.reason, pack.name, None, None, pack.distribution)], in_document_only=True)
 
     def add_status_after(self, runner: MigrationRunner) -> None:

@@ -19,21 +19,14 @@ from homie_migrations_core.values import path_from
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Any, NamedTuple
+    from dataclasses import dataclass
+    from typing import Any
 
     from homie_migrations_core.broken import BrokenPack
     from homie_migrations_core.packs.definition import MigrationPack
     from homie_migrations_core.packs.registered import RegisteredPack
-
-    class _Facts(NamedTuple):
-        checksum: str | None = None
-        requires: tuple[str, ...] = ()
-        reversible: bool = False
-        problem: str | None = None
 else:
-    from collections import namedtuple
-
-    _Facts = namedtuple("_Facts", ("checksum", "requires", "reversible", "problem"), defaults=(None, (), False, None))  # noqa: PYI024
+    from homie_migrations_core.values import dataclass
 
 VERSION_FUNCTION, APPLY, ROLLBACK, VERIFY = (
     "get_migration_version",
@@ -110,6 +103,14 @@ def _read(pack: str, version: int, folder: str, file_name: str, rollback: str | 
 def _content_of(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read()
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    checksum: str | None = None
+    requires: tuple[str, ...] = ()
+    reversible: bool = False
+    problem: str | None = None
 
 
 def _sql_facts(content: bytes) -> _Facts:

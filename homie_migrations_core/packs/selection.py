@@ -6,14 +6,15 @@ Part of every start-up, so it reads no migration; `packs/source.py` does, when t
 
 from __future__ import annotations
 
-from homie_migrations_core.broken import BrokenPack
-from homie_migrations_core.packs.registered import Collected, RegisteredPack
+from homie_migrations_core.packs.registered import RegisteredPack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from homie_migrations_core.broken import BrokenPack
     from homie_migrations_core.packs.definition import MigrationPack
+    from homie_migrations_core.packs.registered import Collected
 
 
 def handed_in(packs: Sequence[MigrationPack]) -> tuple[list[RegisteredPack], list[BrokenPack]]:
@@ -21,6 +22,8 @@ def handed_in(packs: Sequence[MigrationPack]) -> tuple[list[RegisteredPack], lis
     names = [pack.name for pack in packs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
+        from homie_migrations_core.broken import BrokenPack
+
         return [], [BrokenPack("it was handed in more than once", name) for name in twice]
     return [RegisteredPack(pack, "") for pack in packs], []
 
