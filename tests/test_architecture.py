@@ -302,6 +302,69 @@ def test_a_start_with_something_to_do_loads_no_terminal(tmp_path):
     assert not loaded(modules, "typer", "click", "rich", "argparse", f"{NAME}.cli")
 
 
+# Runs the command line as its own process does, and lets it print nothing.
+COMMAND = """
+import os, sys
+from homie_migrations_core.cli.entry import main
+sys.argv[1:] = {words!r}
+shown, sys.stdout = sys.stdout, open(os.devnull, "w", encoding="utf-8")
+try:
+    main()
+except SystemExit as end:
+    assert end.code in (None, 0), end.code
+sys.stdout.close()
+sys.stdout = shown
+"""
+READING = {
+    *"errors logs model values stopping database_access database_reader database_view".split(),
+    *"cli cli.entry cli.options cli.commands cli.report cli.output cli.escaping cli.tables cli.targets cli.wording".split(),
+    *"packs packs.checksum packs.definition packs.files packs.naming packs.reading packs.registered packs.selection".split(),
+    *"packs.source sqlite sqlite.database sqlite.file sqlite.file_system sqlite.names sqlite.reader sqlite.tracking".split(),
+}
+STATES = {"planning", "planning.lookup", "planning.states", "planning.status"}
+DISCOVERY = {"broken", *(f"packs.{each}" for each in "discovery entry_points hookspecs plugins".split())}
+PLANS = {"planning.applying", "planning.ordering"}
+
+
+def command_loads(*words: str) -> tuple[set[str], list[str]]:
+    """The modules of the core that a command loads, and the files that it opens. It loads nothing slow."""
+    modules, opened = watched(COMMAND.format(words=["migrations", *words]))
+    assert not loaded(modules - modules_of("import sqlite3"), *SLOW)
+    return {module.removeprefix(f"{NAME}.") for module in loaded(modules, NAME)} - {NAME}, opened
+
+
+@pytest.fixture
+def folder(tmp_path) -> list[str]:
+    """The options that name a folder of migrations and a database that is up to date."""
+    (tmp_path / "notes").mkdir()
+    source = (
+        "# a comment\ndef get_migration_version():\n    return {0}\ndef apply_migration(conn):\n    conn.execute(f'SELECT {{0}}')\n"
+    )
+    for version in (1, 2):
+        (tmp_path / f"notes/00{version}_notes.py").write_text(source.format(version), encoding="utf-8")
+    pack = homie_migrations_core.MigrationPack("notes", tmp_path / "notes")
+    homie_migrations_core.run_migrations(tmp_path / "notes.db", [pack], backup=False)
+    return ["--dir", str(tmp_path / "notes"), "--database", str(tmp_path / "notes.db")]
+
+
+@pytest.mark.parametrize(
+    ("command", "more"), [("status", STATES), ("history", STATES), ("plan", STATES | PLANS)], ids=["status", "history", "plan"]
+)
+def test_a_command_that_reads_a_folder_loads_nothing_slow_and_no_more_rooms_than_it_needs(folder, command, more):
+    modules, opened = command_loads(command, *folder)
+    assert modules == READING | more | {f"cli.commands.{command}"}
+    times = 1 if command == "status" else 2 if command == "history" else 3  # the others read a status, too, to see what is broken
+    assert sorted(Path(path).name for path in opened if "_notes.py" in path) == ["001_notes.py"] * times + ["002_notes.py"] * times
+
+
+def test_status_of_installed_packs_loads_neither_pluggy_nor_the_reader_of_metadata(tmp_path):
+    database = tmp_path / "homie_file_organizer.db"
+    run_migrations(database)
+    modules, opened = command_loads("status", "--database", str(database))
+    assert modules == READING | STATES | DISCOVERY | {"cli.commands.status"}
+    assert len([path for path in opened if "destination_memory" in path]) == 1
+
+
 def test_status_opens_each_migration_once_and_runs_none(tmp_path):
     modules, opened = watched(
         "from file_organizer_migrations.migration_runner import MigrationRunner\n"

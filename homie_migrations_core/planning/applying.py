@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-
-from homie_migrations_core.errors import DatabaseIsAhead, MigrationLate, MigrationReplaced, RunRefused
-from homie_migrations_core.model import MigrationStatus, Pack, Plan, Record, Step
-from homie_migrations_core.planning.lookup import Key, find_pack, find_target, records_of
-from homie_migrations_core.planning.ordering import PendingOrder, order_pending
+from homie_migrations_core import errors
+from homie_migrations_core.model import Plan, Step
+from homie_migrations_core.planning.lookup import find_pack, find_target, records_of
+from homie_migrations_core.planning.ordering import order_pending
 from homie_migrations_core.planning.states import is_recorded, migration_states
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from homie_migrations_core.errors import RunRefused
+    from homie_migrations_core.model import MigrationStatus, Pack, Record
+    from homie_migrations_core.planning.lookup import Key
+    from homie_migrations_core.planning.ordering import PendingOrder
 
 
 def plan_apply(
@@ -72,12 +79,12 @@ def _refuse(path: str, packs: Sequence[Pack], states: Mapping[str, Sequence[Migr
         for each in states[pack.name]:
             by_state.setdefault(each.state, []).append(each)
         if ahead := by_state.get("ahead"):
-            reasons.append(DatabaseIsAhead(path, pack.name, [each.ref for each in ahead], pack.latest.name))
+            reasons.append(errors.DatabaseIsAhead(path, pack.name, [each.ref for each in ahead], pack.latest.name))
         if replaced := by_state.get("replaced"):
             shipped = {migration.version: migration.name for migration in pack.migrations}
-            reasons.append(MigrationReplaced(path, [(each.ref, shipped[each.version]) for each in replaced]))
+            reasons.append(errors.MigrationReplaced(path, [(each.ref, shipped[each.version]) for each in replaced]))
         if not allow_late and (late := by_state.get("late")):
             newest = [each for each in states[pack.name] if is_recorded(each)][-1]
-            reasons.append(MigrationLate(path, [(each.ref, newest.name) for each in late]))
+            reasons.append(errors.MigrationLate(path, [(each.ref, newest.name) for each in late]))
     if reasons:
-        raise RunRefused.for_all(reasons)
+        raise errors.RunRefused.for_all(reasons)
