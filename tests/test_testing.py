@@ -251,8 +251,9 @@ def test_it_goes_on(migrated_database, migration_runner):
     runner = migration_runner(path)
     assert [each.ref for each in runner.apply(to="notes:2")] == ["notes:002_tags"]
     assert runner.snapshot is None
-    assert [each.ref for each in migration_runner(path, backup=True).apply()] == ["notes:003_stars"]
-    assert snapshot_folder(path).is_dir()
+    runner = migration_runner(path, backup=True)
+    assert [each.ref for each in runner.apply()] == ["notes:003_stars"]
+    assert runner.snapshot.is_file()
 
 def test_for_another_file(tmp_path, migration_runner):
     runner = migration_runner(tmp_path / "x.db", NOTES, lock_timeout=1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from types import ModuleType
 
 import pluggy
@@ -33,7 +34,7 @@ def outcome(plugins: Plugins, modules: list[object]) -> list[object]:
             plugins.register(module)
             told.append(plugins.packs_of(module))
         except UnusablePack as error:
-            told.append(str(error))
+            told.append(re.sub(r"0x[0-9a-f]+", "an address", str(error)))  # a generator, asked twice, is another one
         except Exception as error:
             told.append(repr(error))
     manager = plugins.manager
