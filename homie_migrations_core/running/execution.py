@@ -211,7 +211,8 @@ class Execution:
             if not self.scratch and _log.isEnabledFor(logging.INFO):
                 sentence = "Applied %s in %s" if step.direction == "apply" else "Rolled back %s in %s"
                 _log.info(sentence, step.ref, self.path, extra={"database": self.path, "ref": step.ref})
-        self._known = self._known._replace(shape="current", holds_tables=True)
+        if self._known.shape != "current" or not self._known.holds_tables:
+            self._known = self._known._replace(shape="current", holds_tables=True)
         self._current = None
 
     # --- one step -------------------------------------------------------------------------------------

@@ -61,14 +61,14 @@ class StepRunner:
             Stopped: A stop was asked for.
             sqlite3.Error: The file can't be used.
         """
-        migration, self._step = step.migration, step
+        migration, self._step, scripted = step.migration, step, runs_script(step)
         self.checks.see_indexes_before(connection)
         started = time.monotonic()
         try:
             if step.direction == "apply":  # first, because a file that can't be written shows itself here
                 tracking.record_applied(connection, migration, self.pack_versions.get(migration.pack))
             with listening(self._tell_progress):
-                self._run_code(connection, step)
+                self._run_code(connection, step, scripted=scripted)
             if step.direction == "apply":
                 recorded = tracking.record_duration(connection, migration, round((time.monotonic() - started) * 1000))
             else:
@@ -79,7 +79,7 @@ class StepRunner:
             raise self.failures.failed(step, f"its record could not be kept ({error})") from error
         if not recorded:
             raise self.failures.failed(step, "its row in schema_migrations vanished (is there a trigger on that table?)")
-        if not runs_script(step) and not connection.has_file():
+        if not scripted and not connection.has_file():
             raise self.failures.failed(step, "the database was replaced by one in memory")
         self.checks.check(connection, step)
 
@@ -87,12 +87,12 @@ class StepRunner:
         if self._step is not None and os.getpid() == self._process:  # a forked child has no part in the run
             self.progress(self._step, done, total)
 
-    def _run_code(self, connection: GuardedConnection, step: Step) -> None:
+    def _run_code(self, connection: GuardedConnection, step: Step, *, scripted: bool) -> None:
         file = str(file_of(step))
         connection.arm(file, self.stop, self.heard)
         script: Script | None = None
         try:
-            if runs_script(step):
+            if scripted:
                 content = step.migration.rollback_content if step.direction == "rollback" else step.migration.content
                 script = Script(content)
                 connection.touched.may_refer = b"references" in content.lower()

@@ -42,7 +42,7 @@ _DROPS = {
     sqlite3.SQLITE_DROP_INDEX: "index",
 }
 READS = frozenset({sqlite3.SQLITE_READ, sqlite3.SQLITE_SELECT, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
-_WRITES = frozenset({sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE})
+WRITES = frozenset({sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE})
 _TEMPORARY = frozenset(
     {
         sqlite3.SQLITE_CREATE_TEMP_TABLE,
@@ -62,6 +62,8 @@ _HARMLESS_TO_TRACKING = frozenset({sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_A
 class Touched:
     """What a step did to the database, as the authorizer saw it: which checks it needs."""
 
+    __slots__ = ("altered", "created", "dropped", "may_refer", "written")
+
     def __init__(self) -> None:
         self.written: set[str] = set()
         self.created: set[tuple[str, str]] = set()
@@ -73,6 +75,8 @@ class Touched:
 
 class StepAuthorizer:
     """Decides about every statement of one step, and notes what it touched. All names are in small letters."""
+
+    __slots__ = ("_just_dropped", "pragmas", "savepoints", "temporary", "touched", "wrote")
 
     def __init__(self) -> None:
         self.touched = Touched()
@@ -94,7 +98,7 @@ class StepAuthorizer:
         """
         if action in READS:
             return None
-        if action in _WRITES:
+        if action in WRITES:
             return self._refusal_to_write((a or "").lower())
         if action == sqlite3.SQLITE_PRAGMA:
             return self._refusal_of_pragma((a or "").lower(), b)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeVar
 
-from homie_migrations_core.sqlite.authorizer import INNER_SAVEPOINT, OUTER_SAVEPOINT, READS, StepAuthorizer, Touched
+from homie_migrations_core.sqlite.authorizer import INNER_SAVEPOINT, OUTER_SAVEPOINT, READS, WRITES, StepAuthorizer, Touched
 from homie_migrations_core.sqlite.leftovers import Leftovers, OpenHandles, drop_temporary, reset_pragmas
 from homie_migrations_core.stopping import Stopped, StopRequest
 
@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 _OPEN_OUTER, _RELEASE_OUTER, _BACK_TO_OUTER = (f"{what} {OUTER_SAVEPOINT}" for what in ("SAVEPOINT", "RELEASE", "ROLLBACK TO"))
 _OPEN_INNER, _RELEASE_INNER, _BACK_TO_INNER = (f"{what} {INNER_SAVEPOINT}" for what in ("SAVEPOINT", "RELEASE", "ROLLBACK TO"))
+_execute = sqlite3.Connection.execute
 _ENDED = "SQLite ended the transaction by itself"
 _FORKED = "a forked child process can't use the connection of its parent: open another one there"
 _CLOSED = "the migration closed the connection"
@@ -143,9 +144,11 @@ class GuardedTransaction(sqlite3.Connection):
 
     def execute_unguarded(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
         """Execute a statement of the runner's own, past the guard."""
+        if not self._on:  # nobody asks then who it is
+            return _execute(self, sql, parameters)
         before, self._is_runner = self._is_runner, True
         try:
-            return sqlite3.Connection.execute(self, sql, parameters)
+            return _execute(self, sql, parameters)
         finally:
             self._is_runner = before
 
@@ -219,7 +222,8 @@ class GuardedTransaction(sqlite3.Connection):
             return sqlite3.SQLITE_DENY
         if self.ended is not None or self._stop.asked():
             return sqlite3.SQLITE_DENY
-        if action in READS:
+        # Most of what SQLite asks about: what it reads, and what a statement like CREATE writes to the schema itself.
+        if action in READS or (a == "sqlite_master" and action in WRITES):
             return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_TRANSACTION and a != "ROLLBACK":
             self._commit_seen = True

@@ -38,6 +38,8 @@ class OpenHandles:
 class Leftovers:
     """The functions, collations and limits that one step set on its connection."""
 
+    __slots__ = ("beyond_undo", "limits", "undo")
+
     def __init__(self) -> None:
         self.limits: list[tuple[int, int]] = []
         """Each limit that was changed, with its value before."""
