@@ -130,6 +130,8 @@ class StepRunner:
             self._judge_answer(step, "verify_migration", answer)
 
     def _judge_answer(self, step: Step, function: str, answer: Any) -> None:
+        if answer is None:
+            return
         if answer is False:
             found = f"{function}() returned False ({step.migration.path.name})"
             raise self.failures.failed(step, found, "Raise an exception that says what is wrong.")

@@ -17,6 +17,7 @@ from homie_migrations_core.sqlite.names import TRACKING_TABLE
 
 T = TypeVar("T")
 
+_execute = sqlite3.Cursor.execute
 _BUILT_IN_COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
 
 
@@ -40,7 +41,9 @@ class GuardedConnection(GuardedTransaction):
         return cursor
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
-        return self.cursor().execute(sql, parameters)
+        cursor = super().cursor(GuardedCursor)
+        self._left_open.add(cursor)
+        return self._call(_execute, cursor, sql, parameters)
 
     def executemany(self, sql: str, parameters: Any, /) -> Any:
         return self.cursor().executemany(sql, parameters)
