@@ -7,20 +7,19 @@ What only reads is inherited from `DatabaseReader`. Holds no SQL, prints nothing
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+from homie_migrations_core import errors
 from homie_migrations_core.database_reader import DatabaseReader, log_problems
-from homie_migrations_core.errors import DatabaseNotReachable, DatabaseUnusable, PackBroken, UsageProblem
-from homie_migrations_core.model import Migration, Plan, Repair, Restored
 from homie_migrations_core.running.plan_runner import PlanRunner
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+    from pathlib import Path
+
     from homie_migrations_core.broken import BrokenPack
     from homie_migrations_core.database_view import DatabaseView
-    from homie_migrations_core.model import LeftOut, Record
+    from homie_migrations_core.model import LeftOut, Migration, Plan, Record, Repair, Restored
     from homie_migrations_core.packs.definition import MigrationPack
     from homie_migrations_core.packs.registered import Collected
     from homie_migrations_core.running.plan_runner import Planner
@@ -75,7 +74,7 @@ class MigrationRunner(DatabaseReader):
             backup_dir=backup_dir,
         )
         if keep < 0:
-            raise UsageProblem("Nothing was done", f"{keep} is not a valid number of snapshots to keep", "Give 0 or more.")
+            raise errors.UsageProblem("Nothing was done", f"{keep} is not a valid number of snapshots to keep", "Give 0 or more.")
         self._plans = PlanRunner(self._file, backup, tuple(observers), make_parents, self._backup_dir, keep)
         self.left_out: tuple[BrokenPack | LeftOut, ...] = ()
 
@@ -115,7 +114,7 @@ class MigrationRunner(DatabaseReader):
         self.left_out = view.left_out(plan)
         steps = self._plans.execute(view, plan, plan_of, all_or_nothing=all_or_nothing)
         if self.left_out and self._source.handed_in is not None:
-            raise PackBroken(self.left_out, done="Not every pack was applied")
+            raise errors.PackBroken(self.left_out, done="Not every pack was applied")
         return [step.migration for step in steps]
 
     def rollback(self, pack: str, *, to: int | None = None, steps: int | None = None) -> list[Migration]:
@@ -202,14 +201,16 @@ class MigrationRunner(DatabaseReader):
             DatabaseUnusable: There is no database, or it is empty.
             FolderUnusable, LockTimeout, SnapshotFailed, RunStopped: The snapshot could not be taken.
         """
+        from datetime import UTC, datetime
+
         from homie_migrations_core.sqlite.snapshots import take_by_hand
 
         if not self._file.exists:
-            raise DatabaseNotReachable(str(self.path), "there is no such file", "Check the path.")
+            raise errors.DatabaseNotReachable(str(self.path), "there is no such file", "Check the path.")
         storage = self._plans.require_storage()
         with self._file.locked():
             if os.path.getsize(self.path) == 0:  # nothing is committed; a copy would get a first page that its source lacks
-                raise DatabaseUnusable(str(self.path), "the database is empty", "There is nothing to back up yet.")
+                raise errors.DatabaseUnusable(str(self.path), "the database is empty", "There is nothing to back up yet.")
             records, now = self._recorded()[0], datetime.now(UTC)
             self._plans.snapshot = snapshot = take_by_hand(str(self.path), records, now, self._file.stop, storage)
         return snapshot

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
 
@@ -23,6 +22,7 @@ from homie_migrations_core.packs.hookspecs import hookimpl
 from homie_migrations_core.runner import MigrationRunner
 from homie_migrations_core.running.execution import Execution
 from homie_migrations_core.running.plan_runner import PlanRunner
+from homie_migrations_core.sqlite.file import DatabaseFile
 from homie_migrations_core.sqlite.guard import GuardedConnection
 from homie_migrations_core.stopping import StopRequest
 
@@ -75,13 +75,14 @@ class StatementCounter:
         """Do nothing: everything is done but the commit."""
 
 
-@dataclass
 class _WatchedPlans(PlanRunner):
-    watcher: StatementCounter = field(kw_only=True)
+    def __init__(self, file: DatabaseFile, observers: tuple[object, ...], watcher: StatementCounter) -> None:
+        super().__init__(file, False, observers, False)
+        self._watcher = watcher
 
     def execution(self, *args: Any, **options: Any) -> Execution:
         execution = super().execution(*args, **options)
-        execution.watcher = self.watcher
+        execution.watcher = self._watcher
         return execution
 
     def pack_versions(self, view: Any) -> dict[str, str | None]:
@@ -94,7 +95,7 @@ class WatchedRunner(MigrationRunner):
     def __init__(self, path: Path, packs: Sequence[MigrationPack], stop: StopRequest, watcher: StatementCounter) -> None:
         observers = [watcher] if isinstance(watcher, _Killer) else []
         super().__init__(path, packs, backup=False, should_stop=stop, observers=observers)
-        self._plans = _WatchedPlans(self._file, False, tuple(observers), False, watcher=watcher)
+        self._plans = _WatchedPlans(self._file, tuple(observers), watcher)
 
     def recover(self) -> None:
         """Undo what a killed process left half-done, as every run does that changes something."""

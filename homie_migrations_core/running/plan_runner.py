@@ -7,16 +7,15 @@ It connects a view of the database with an execution, a rehearsal or a change of
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from homie_migrations_core.errors import FolderUnusable
-from homie_migrations_core.packs.discovery import version_of
-from homie_migrations_core.packs.observers import OBSERVING_HOOKS, Observers
+from homie_migrations_core import errors
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
     from homie_migrations_core.database_view import DatabaseView
     from homie_migrations_core.model import Plan, Step
     from homie_migrations_core.running.execution import Execution, Watcher
@@ -28,17 +27,21 @@ if TYPE_CHECKING:
     Planner = Callable[[DatabaseView], Plan]
 
 
-@dataclass
 class PlanRunner:
     """One database file, and what every run on it needs; `snapshot` is the one that the last run left."""
 
-    file: DatabaseFile
-    backup: bool
-    observers: tuple[object, ...]
-    makes_parents: bool
-    backup_dir: str | None = None
-    keep: int = 5
-    snapshot: Path | None = None
+    def __init__(
+        self,
+        file: DatabaseFile,
+        backup: bool,
+        observers: tuple[object, ...],
+        makes_parents: bool,
+        backup_dir: str | None = None,
+        keep: int = 5,
+    ) -> None:
+        self.file, self.backup, self.observers, self.makes_parents = file, backup, observers, makes_parents
+        self.backup_dir, self.keep = backup_dir, keep
+        self.snapshot: Path | None = None
 
     def execute(self, view: DatabaseView, plan: Plan, plan_again: Planner, *, all_or_nothing: bool = False) -> list[Step]:
         """
@@ -58,7 +61,7 @@ class PlanRunner:
                 os.makedirs(os.path.dirname(self.file.path), exist_ok=True)
             except OSError as error:
                 folder, found = os.path.dirname(self.file.path), f"can't be made ({error.strerror})"
-                raise FolderUnusable(folder, found, "Name another data folder.") from error
+                raise errors.FolderUnusable(folder, found, "Name another data folder.") from error
         execution = self.execution(self.file.path, view, plan, plan_again, all_or_nothing=all_or_nothing)
         try:
             return execution.carry_out()
@@ -88,6 +91,7 @@ class PlanRunner:
         watcher: Watcher | None = None,
     ) -> Execution:
         """Make a run, or with a watcher a rehearsal on the copy at `path`, of which no installed plugin hears."""
+        from homie_migrations_core.packs.observers import OBSERVING_HOOKS, Observers
         from homie_migrations_core.running.execution import Execution  # the half of the library that only a change needs
 
         def replan(tracking: Tracking) -> tuple[Plan, str | None]:
@@ -153,4 +157,6 @@ class PlanRunner:
 
     def pack_versions(self, view: DatabaseView) -> dict[str, str | None]:
         """Return the version of the distribution of each pack, to be recorded."""
+        from homie_migrations_core.packs.discovery import version_of
+
         return {each.name: each.distribution_version or (version_of(each.package) if each.package else None) for each in view.packs}
