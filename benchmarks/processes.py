@@ -88,6 +88,16 @@ folder = Path(sys.argv[1]).parent / "items"
 if run_migrations(sys.argv[1], [MigrationPack("items", folder)]) == 0:
     print("up to date")
 """
+_RUNNER = """
+import os
+import sys
+
+from homie_migrations_core import MigrationPack, MigrationRunner
+
+folder = os.path.join(os.path.dirname(sys.argv[1]), "items")
+if not MigrationRunner(sys.argv[1], [MigrationPack("items", folder)]).apply():
+    print("up to date")
+"""
 _PLAIN_WITH_PATHLIB = f"import pathlib\n{_PLAIN}"
 
 
@@ -198,6 +208,7 @@ def start_comparisons(folder: Path) -> Iterator[Comparison]:
             [
                 Candidate("sqlite3: connect, SELECT version, close", row("plain", _PLAIN, in_folder)),
                 Candidate("run_migrations(path, [pack]), the folder as text", row("folder", _FOLDER, in_folder), START_GOAL),
+                Candidate("MigrationRunner(path, [pack]).apply(), the same", row("runner", _RUNNER, in_folder), START_GOAL),
                 Candidate("run_migrations(path, [pack]), the folder as a Path", row("folder_as_path", _FOLDER_AS_PATH, in_folder)),
                 Candidate(with_pathlib, row("plain_with_pathlib", _PLAIN_WITH_PATHLIB, in_folder)),
             ],

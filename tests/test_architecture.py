@@ -261,6 +261,23 @@ def test_an_up_to_date_start_with_packs_of_its_own_loads_no_plugins(tmp_path, fo
     assert not [path for path in opened if "001_notes" in path]
 
 
+def test_an_up_to_date_runner_loads_nothing_of_what_reads_and_changes(tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/001_notes.sql").write_text("CREATE TABLE notes (text)", encoding="utf-8")
+    call = (
+        "from homie_migrations_core import MigrationPack, MigrationRunner\n"
+        f"runner = MigrationRunner({str(tmp_path / 'notes.db')!r}, [MigrationPack('notes', {str(tmp_path / 'notes')!r})])\n"
+        "assert len(runner.apply()) == "
+    )
+    assert watched(f"{call} 1")
+    modules, opened = watched(f"{call} 0")
+    assert not loaded(modules - modules_of("import sqlite3"), *SLOW)
+    reading = "model planning inspection packs.reading packs.loading packs.checksum packs.discovery packs.observers sqlite.guard"
+    changing = "running.execution running.steps sqlite.writer sqlite.snapshots sqlite.guarded_transaction"
+    assert not loaded(modules, *(f"{NAME}.{module}" for module in f"{reading} {changing}".split()))
+    assert not [path for path in opened if "001_notes" in path]
+
+
 def test_an_up_to_date_start_with_a_package_of_its_own_looks_it_up_and_imports_its_parent_only(tmp_path):
     database = tmp_path / "homie_file_organizer.db"
     run_migrations(database)

@@ -7,7 +7,6 @@ Which ones belong to the database is decided in `packs/selection.py`.
 from __future__ import annotations
 
 from homie_migrations_core import errors
-from homie_migrations_core.packs.reading import read_registered
 from homie_migrations_core.packs.selection import choose, handed_in
 
 TYPE_CHECKING = False
@@ -40,6 +39,7 @@ class ReadPacks(tuple["MigrationPack", ...]):  # noqa: SLOT001  (a tuple offers 
         """Read the packs."""
         from homie_migrations_core.packs.discovery import version_of
         from homie_migrations_core.packs.files import UnusablePack, folder_of
+        from homie_migrations_core.packs.reading import read_registered
 
         chosen, broken = handed_in(packs)
         registered: list[RegisteredPack] = []
@@ -105,6 +105,8 @@ class PackSource:
         """
         if isinstance(self.handed_in, ReadPacks) and not self.only:
             return self.handed_in.read, ()
+        from homie_migrations_core.packs.reading import read_registered  # not where there is nothing to do
+
         chosen, broken = self.choose()
         packs, unreadable = read_registered(chosen)
         broken += unreadable

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 
-from homie_migrations_core.model import Record
 from homie_migrations_core.sqlite.names import TRACKING_TABLE
 
 TYPE_CHECKING = False
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any, Literal, NamedTuple
 
-    from homie_migrations_core.model import Migration
+    from homie_migrations_core.model import Migration, Record
     from homie_migrations_core.sqlite.guard import GuardedConnection
 
     Shape = Literal["none", "earlier", "current"]
@@ -95,6 +94,8 @@ def read_tracking(connection: sqlite3.Connection) -> Tracking:
     kind, sql = found[0], str(found[1])
     if kind != "table" or sql.lstrip().upper().startswith("CREATE VIRTUAL"):
         raise ForeignTable(f"it is {'a virtual table' if kind == 'table' else 'an index' if kind == 'index' else f'a {kind}'}")
+    from homie_migrations_core.model import Record  # where nothing is to be done, no record is read here
+
     number = "0" if "WITHOUT ROWID" in sql.upper() else "_rowid_"
     shape = _shape_of(execute(f"PRAGMA main.table_info({TRACKING_TABLE})").fetchall())
     if shape == "current":
@@ -163,6 +164,8 @@ def record_duration(connection: GuardedConnection, migration: Migration, duratio
 
 def record_rolled_back(connection: GuardedConnection, migration: Migration) -> bool:
     """Remove the record of a migration. Return False if there was none."""
+    from homie_migrations_core.model import Record
+
     return remove(connection, Record(migration.version, migration.name, migration.pack))
 
 
