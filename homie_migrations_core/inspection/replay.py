@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 
 from homie_migrations_core.forking import no_child_returns
 from homie_migrations_core.model import Migration, Pack
-from homie_migrations_core.packs.acceptance import read_acceptances
+from homie_migrations_core.packs.acceptance import may_accept, read_acceptances
 from homie_migrations_core.packs.loading import load
 from homie_migrations_core.packs.naming import owner_in_file_name
 from homie_migrations_core.sqlite.guard import GuardedConnection
@@ -30,6 +31,9 @@ from homie_migrations_core.sqlite.tracking import make_current, record_applied
 from homie_migrations_core.stopping import Stopped, StopRequest, ends_the_run
 
 _KEPT_RESULTS = 8
+_OBJECTS = "SELECT rowid, type, name, sql FROM main.sqlite_master WHERE rowid > ? AND sql IS NOT NULL"
+_TAKES_AWAY = re.compile(rb"drop|alter", re.IGNORECASE)
+_ROLLBACK = re.compile(rb"^def rollback_migration\b[^\n]*+\n(?:[ \t][^\n]*+\n|\r?\n)*+", re.MULTILINE)
 
 _Key = tuple[str, str]
 
@@ -70,13 +74,20 @@ def replay(packs: Sequence[Pack], steps: Sequence[Migration], stop: StopRequest 
     Raises:
         Stopped: `stop` asked for it.
     """
-    replaying = _ReplayDatabase(packs, stop or StopRequest())
+    try:
+        return _replay(packs, steps, stop, eager=False)
+    except _TooLate:
+        return _replay(packs, steps, stop, eager=True)
+
+
+def _replay(packs: Sequence[Pack], steps: Sequence[Migration], stop: StopRequest | None, *, eager: bool) -> Replayed:
+    replaying = _ReplayDatabase(packs, stop or StopRequest(), eager=eager)
     try:
         failed = None
         for number, each in enumerate(steps):
             if why := replaying.step(each):
                 failed = each.ref, why
-                if replaying.connection.ended is not None:  # it may even be closed, and its database with it
+                if replaying.lost:
                     return dataclasses.replace(replay(packs, steps[:number], stop), failed=failed)
                 break
         return replaying.result(failed)
@@ -93,7 +104,7 @@ def replay_each(
     Raises:
         Stopped: `stop` asked for it.
     """
-    replaying = _ReplayDatabase(packs, stop or StopRequest())
+    replaying = _ReplayDatabase(packs, stop or StopRequest(), eager=True)
     try:
         for number, each in enumerate(steps):
             if why := replaying.step(each):
@@ -120,23 +131,37 @@ class Replayer:
         return found
 
 
-class _ReplayDatabase:
-    """A database in memory, and which pack created or changed which object of its schema."""
+class _TooLate(Exception):
+    """A step has read, or taken away, what was to be written or read after it: the replay has to begin again, eagerly."""
 
-    def __init__(self, packs: Sequence[Pack], stop: StopRequest) -> None:
-        self._packs, self._stop = {pack.name: pack for pack in packs}, stop
+
+class _ReplayDatabase:
+    """
+    A database in memory, and which pack created or changed which object of its schema.
+
+    Unless it is `eager`, it records no migration, and reads what steps have created once for many of them. Both cost as much as
+    a step with one statement, and nearly no step can tell. One that can makes `step` raise `_TooLate`.
+    """
+
+    def __init__(self, packs: Sequence[Pack], stop: StopRequest, *, eager: bool) -> None:
+        self._packs, self._stop, self._eager = {pack.name: pack for pack in packs}, stop, eager
+        self.lost = False
+        """Whether a step that failed has taken with it what was made before."""
         self.owners: dict[_Key, str] = {}
         self.touched: set[_Key] = set()
         self._accepted: list[AcceptedProblem] = []
         self._sql: dict[_Key, str] = {}
         self._newest = 0
         """The highest rowid in `sqlite_master` that was read."""
+        self._unread: str | None = None
+        """The pack of the steps since then, if they have created anything."""
         self.connection = memory_database()
         owner = next((owner_in_file_name(pack.database) for pack in packs), None)
         make_current(self.connection, "none", owner or (packs[0].name if len(packs) == 1 else None))
 
     def result(self, failed: tuple[str, str] | None) -> Replayed:
         """Return what the steps have produced so far."""
+        self._read_created()
         schema = read_schema(self.connection)
         owners = {key: owner for key, owner in self.owners.items() if key in schema}
         return Replayed(schema, owners, dict(self.owners), frozenset(self.touched), failed, self._still_broken())
@@ -148,27 +173,37 @@ class _ReplayDatabase:
         return tuple(each for each in self._accepted if (each.problem.code, each.problem.name) in broken)
 
     def step(self, migration: Migration) -> str | None:
-        """Apply the migration and return None, or change nothing and return why it can't be applied."""
+        """
+        Apply the migration and return None, or change nothing and return why it can't be applied.
+
+        Raises:
+            _TooLate: The database would have had to be eager.
+        """
         if migration.problem is not None:
             return migration.problem
+        if self._unread is not None and (migration.pack != self._unread or _may_take_away(migration)):
+            self._read_created()
         connection, pack = self.connection, self._packs.get(migration.pack)
-        reasons = read_acceptances(migration, ACCEPTABLE_CODES).reasons
+        reasons = read_acceptances(migration, ACCEPTABLE_CODES).reasons if may_accept(migration) else {}
         before = find_problems(connection) if reasons else None
-        connection.execute_unguarded("BEGIN")
-        record_applied(connection, migration, pack.distribution_version if pack else None)
+        if not connection.in_transaction:  # one transaction for all steps: a step that fails goes back to its own savepoint
+            connection.execute_unguarded("BEGIN")
+        if self._eager:
+            record_applied(connection, migration, pack.distribution_version if pack else None)
         why = _run(connection, migration, pack.package if pack else None, self._stop)
         if self._stop.asked():  # the author's code may have caught the exception that stops it
             raise Stopped
+        if connection.touched.read_records and not self._eager:
+            raise _TooLate
         if why is not None:
-            if connection.in_transaction:
-                connection.execute_unguarded("ROLLBACK")
+            self.lost = not connection.holds_transaction()
             return why
-        connection.execute_unguarded("COMMIT")
         self._note_owner(migration.pack)
         if before is not None:
             new = find_problems(connection).beyond(before).listed()
             self._accepted += [AcceptedProblem(migration, each, reasons[each.code]) for each in new if each.code in reasons]
         if not connection.pristine():  # settings that the migration left on the connection must not reach the next one
+            connection.execute_unguarded("COMMIT")
             self.connection = memory_database()
             connection.backup(self.connection)
             connection.close()
@@ -177,15 +212,23 @@ class _ReplayDatabase:
     def _note_owner(self, pack: str) -> None:
         """Note which objects the last step created or changed: they belong to its pack now."""
         touched = self.connection.touched
-        select = "SELECT rowid, type, name, sql FROM main.sqlite_master WHERE sql IS NOT NULL"
         if touched.altered or touched.dropped:
-            rows = self.connection.execute_unguarded(select).fetchall()
+            if self._unread is not None:
+                raise _TooLate
             before, self._sql, self._newest = self._sql, {}, 0
-        elif touched.created:  # then there are only new rows, and reading only those keeps many small steps cheap
-            rows = self.connection.execute_unguarded(f"{select} AND rowid > {self._newest}").fetchall()
-            before = {}
-        else:
-            return
+            self._note(self.connection.execute_unguarded(_OBJECTS, (0,)).fetchall(), before, pack)
+        elif touched.created:
+            self._unread = pack
+            if self._eager:
+                self._read_created()
+
+    def _read_created(self) -> None:
+        """Note the objects of steps that have only created some: then there are only new rows, and no others are read."""
+        if self._unread is not None:
+            pack, self._unread = self._unread, None
+            self._note(self.connection.execute_unguarded(_OBJECTS, (self._newest,)).fetchall(), {}, pack)
+
+    def _note(self, rows: Sequence[tuple[int, str, str, str]], before: Mapping[_Key, str], pack: str) -> None:
         for number, kind, name, sql in rows:
             key = (kind, fold(name))
             self._newest = max(self._newest, number)
@@ -194,6 +237,11 @@ class _ReplayDatabase:
                 self.touched.add(key)
             if before.get(key) != sql:
                 self.owners[key] = pack
+
+
+def _may_take_away(migration: Migration) -> bool:
+    """Return whether a migration may drop or rename something: always if so, unless it gets its SQL from elsewhere."""
+    return bool(_TAKES_AWAY.search(migration.content) and _TAKES_AWAY.search(_ROLLBACK.sub(b"", migration.content)))
 
 
 def _run(connection: GuardedConnection, migration: Migration, package: str | None, stop: StopRequest) -> str | None:

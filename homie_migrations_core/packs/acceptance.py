@@ -33,6 +33,11 @@ class Acceptances:
     """Comments that look like an acceptance but are not valid, as sentences."""
 
 
+def may_accept(migration: Migration) -> bool:
+    """Return whether it is worth to look for comments. For callers that ask about many migrations, of which few accept anything."""
+    return b"accepts" in migration.content or b"accepts" in migration.rollback_content
+
+
 def read_acceptances(migration: Migration, codes: Collection[str]) -> Acceptances:
     """Return which of the findings with these `codes` the migration's file and its rollback script accept."""
     reasons: dict[str, str] = {}

@@ -62,7 +62,7 @@ _HARMLESS_TO_TRACKING = frozenset({sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_A
 class Touched:
     """What a step did to the database, as the authorizer saw it: which checks it needs."""
 
-    __slots__ = ("altered", "created", "dropped", "may_refer", "written")
+    __slots__ = ("altered", "created", "dropped", "may_refer", "read_records", "written")
 
     def __init__(self) -> None:
         self.written: set[str] = set()
@@ -71,6 +71,8 @@ class Touched:
         self.altered = False
         self.may_refer = True
         """Whether a table that was created may have foreign keys. A script without the word REFERENCES makes none."""
+        self.read_records = False
+        """Whether a statement reads the tracking table."""
 
 
 class StepAuthorizer:

@@ -123,7 +123,9 @@ class GuardedConnection(GuardedTransaction):
         if not self._on:
             return super().blobopen(table, column, row, readonly=readonly, name=name)
         self._allow()  # the authorizer is not asked about it
-        if not readonly:
+        if readonly:
+            self.touched.read_records |= table.lower() == TRACKING_TABLE
+        else:
             if table.lower() == TRACKING_TABLE:
                 self._deny(NOT_TRACKING)
                 raise Refused(self.refusal)

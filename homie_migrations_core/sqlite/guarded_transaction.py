@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from homie_migrations_core.sqlite.authorizer import INNER_SAVEPOINT, OUTER_SAVEPOINT, READS, WRITES, StepAuthorizer, Touched
 from homie_migrations_core.sqlite.leftovers import Leftovers, OpenHandles, drop_temporary, reset_pragmas
+from homie_migrations_core.sqlite.names import TRACKING_TABLE
 from homie_migrations_core.stopping import Stopped, StopRequest
 
 T = TypeVar("T")
@@ -224,6 +225,8 @@ class GuardedTransaction(sqlite3.Connection):
             return sqlite3.SQLITE_DENY
         # Most of what SQLite asks about: what it reads, and what a statement like CREATE writes to the schema itself.
         if action in READS or (a == "sqlite_master" and action in WRITES):
+            if a == TRACKING_TABLE:
+                self.touched.read_records = True
             return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_TRANSACTION and a != "ROLLBACK":
             self._commit_seen = True
