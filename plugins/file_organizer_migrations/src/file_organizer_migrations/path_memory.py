@@ -11,7 +11,6 @@ import asyncio
 import os
 import sqlite3
 import threading
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -237,4 +236,6 @@ class PathMemoryManager:
 
 
 def _new_id() -> str:
+    import uuid  # which a start has no use for
+
     return uuid.uuid4().hex

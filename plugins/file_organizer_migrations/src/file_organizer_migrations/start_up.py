@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import homie_migrations_core  # its names load when they are used, here in the thread that does the work
-from homie_migrations_core.errors import PackBroken, UnknownPack
+from homie_migrations_core import errors  # each error loads when it is raised
 
 if TYPE_CHECKING:
     from homie_migrations_core import Collected
@@ -44,7 +44,7 @@ def bring_up_to_date(data_dir: str | os.PathLike[str] | None, lock_timeout: floa
     )
     runner.apply()
     if unusable := [each for each in runner.left_out if each.pack == PACK]:
-        raise PackBroken(unusable)
+        raise errors.PackBroken(unusable)
     return runner.path
 
 
@@ -59,5 +59,5 @@ def _require_own_pack(collected: Collected) -> None:
         if each.pack == PACK or (each.pack is None and (each.entry_point == PACK or each.distribution == DISTRIBUTION))
     ]
     if unusable:
-        raise PackBroken(unusable)
-    raise UnknownPack(PACK, [each.pack.name for each in collected.packs])
+        raise errors.PackBroken(unusable)
+    raise errors.UnknownPack(PACK, [each.pack.name for each in collected.packs])
