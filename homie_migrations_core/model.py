@@ -232,3 +232,16 @@ class DatabaseStatus:
     state: State
     packs: Mapping[str, PackStatus] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
+
+
+def import_annotated() -> None:
+    """Import what only the annotations here name, for those who look at the types of the attributes. It takes long."""
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+    from typing import Literal
+
+    from homie_migrations_core.vocabulary import Direction, State
+
+    names = {"Direction": Direction, "Literal": Literal, "Mapping": Mapping, "Path": Path, "State": State, "datetime": datetime}
+    globals().update(names)

@@ -65,7 +65,8 @@ class _Value:
     """The methods of every value."""
 
     __slots__ = ()
-    _declared: dict[str, _Field]
+    if TYPE_CHECKING:
+        _declared: dict[str, _Field]
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={getattr(self, name)!r}" for name, each in self._declared.items() if each.repr)
@@ -211,8 +212,17 @@ def _written(cls: Any, signature: str, lines: list[str], known: dict[str, Any]) 
 
 
 def _original_of(cls: Any) -> Any:
-    """Return the class that `dataclasses` makes of the same declaration."""
+    """
+    Return the class that `dataclasses` makes of the same declaration.
+
+    Whoever looks at it may look at the types of the attributes next, as pydantic does, so what only annotations name is imported
+    into the module of the class: by its function `import_annotated`, if it has one.
+    """
     import dataclasses
+    import sys
+
+    if (import_annotated := getattr(sys.modules.get(cls.__module__), "import_annotated", None)) is not None:
+        import_annotated()
 
     def field_of(each: _Field) -> Any:
         given = {"default": each.default, "default_factory": each.default_factory}
