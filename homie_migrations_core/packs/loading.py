@@ -11,9 +11,8 @@ import functools
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib.machinery import ModuleSpec
-from itertools import islice
 from typing import Any, NamedTuple
 
 from homie_migrations_core.model import Migration
@@ -32,27 +31,16 @@ class Loaded(NamedTuple):
     verify: Callable[..., Any] | None
 
 
-AHEAD = 50
-"""The most files that are compiled at once, before they are run."""
-
-
-@functools.lru_cache(maxsize=AHEAD + 14)
+@functools.lru_cache(maxsize=64)
 def _compiled(content: bytes, path: str) -> types.CodeType:
     """Compile a file, once for the databases of a fleet."""
     return compile(content, path, "exec", dont_inherit=True)
 
 
-def compile_ahead(migrations: Iterable[Migration]) -> int:
-    """
-    Compile the first `AHEAD` Python files among these, one right after the other, and return how many those are.
-
-    Between two commits, for which the processor has to wait, each would take three times as long.
-    """
-    chosen = list(islice((each for each in migrations if each.path.suffix == ".py"), AHEAD))
-    for migration in chosen:
-        with contextlib.suppress(Exception):  # it is raised again when the turn of that file comes
-            _compiled(migration.content, str(migration.path))
-    return len(chosen)
+def compile_ahead(migration: Migration) -> None:
+    """Compile a file that will soon be loaded. What is wrong with it is raised when it is."""
+    with contextlib.suppress(Exception):
+        _compiled(migration.content, str(migration.path))
 
 
 def load(migration: Migration, package: str | None) -> Loaded:

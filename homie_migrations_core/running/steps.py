@@ -6,17 +6,19 @@ Begins and ends no transaction, and tells no observer but how far the author's c
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 from homie_migrations_core.errors import MigrationFailed
 from homie_migrations_core.forking import no_child_returns
-from homie_migrations_core.model import Migration, Step
+from homie_migrations_core.model import Step
 from homie_migrations_core.packs.files import UnusablePack
 from homie_migrations_core.packs.loading import compile_ahead, load
 from homie_migrations_core.progress import listening
@@ -24,9 +26,15 @@ from homie_migrations_core.running.commit_checks import CommitChecks
 from homie_migrations_core.running.failures import StepFailures, file_of, is_about_the_file, place_at, runs_script
 from homie_migrations_core.sqlite import tracking
 from homie_migrations_core.sqlite.guard import GuardedConnection
+from homie_migrations_core.sqlite.integrity import is_in_file
 from homie_migrations_core.sqlite.script import Script
 from homie_migrations_core.sqlite.sqlite_errors import is_database_error
 from homie_migrations_core.stopping import Stopped, StopRequest, ends_the_run
+
+AHEAD = 50
+"""The number of steps that are prepared at once."""
+_SMALL = 50_000
+"""The most bytes of a script that is prepared: a larger one is work enough by itself."""
 
 
 @dataclass
@@ -42,14 +50,31 @@ class StepRunner:
     heard: Callable[[str], None] | None = None
 
     def __post_init__(self) -> None:
-        self._compiled = 0
-        self._ahead: Iterator[Migration] = iter(())
+        self._following: Iterator[Step] = iter(())
+        self._prepared = 0
+        self._scripts: dict[tuple[str, str], Script] = {}
         self._step: Step | None = None
         self._process = os.getpid()
 
     def expect(self, steps: Iterable[Step]) -> None:
-        """Take the steps that will be run, in order, so that files can be compiled before it is their turn."""
-        self._compiled, self._ahead = 0, (each.migration for each in steps)
+        """Take the steps that will be run, in order, so that some can be prepared at once."""
+        self._following, self._prepared, self._scripts = iter(steps), 0, {}
+
+    def _prepare(self) -> None:
+        """
+        Compile and split the files of the next steps, one right after the other.
+
+        Between two commits, for which the processor has to wait, each would take three times as long.
+        """
+        following = list(islice(self._following, AHEAD))
+        self._prepared = len(following)
+        for step in following:
+            if not runs_script(step):
+                compile_ahead(step.migration)
+            elif len(content := _content_of(step)) <= _SMALL:
+                with contextlib.suppress(UnicodeDecodeError):  # it is raised again when the turn of that file comes
+                    script = self._scripts[step.ref, step.direction] = Script(content)
+                    script.split()
 
     def run(self, connection: GuardedConnection, step: Step) -> None:
         """
@@ -61,6 +86,9 @@ class StepRunner:
             Stopped: A stop was asked for.
             sqlite3.Error: The file can't be used.
         """
+        if not self._prepared:
+            self._prepare()
+        self._prepared -= 1
         migration, self._step, scripted = step.migration, step, runs_script(step)
         self.checks.see_indexes_before(connection)
         started = time.monotonic()
@@ -79,7 +107,7 @@ class StepRunner:
             raise self.failures.failed(step, f"its record could not be kept ({error})") from error
         if not recorded:
             raise self.failures.failed(step, "its row in schema_migrations vanished (is there a trigger on that table?)")
-        if not scripted and not connection.has_file():
+        if not scripted and not is_in_file(connection):
             raise self.failures.failed(step, "the database was replaced by one in memory")
         self.checks.check(connection, step)
 
@@ -93,8 +121,8 @@ class StepRunner:
         script: Script | None = None
         try:
             if scripted:
-                content = step.migration.rollback_content if step.direction == "rollback" else step.migration.content
-                script = Script(content)
+                content = _content_of(step)
+                script = self._scripts.pop((step.ref, step.direction), None) or Script(content)
                 connection.touched.may_refer = b"references" in content.lower()
                 for statement in script:
                     connection.run_statement(statement)
@@ -114,7 +142,6 @@ class StepRunner:
 
     def _run_functions(self, connection: GuardedConnection, step: Step) -> None:
         migration, rolls_back = step.migration, step.direction == "rollback"
-        self._compiled = (self._compiled or compile_ahead(self._ahead)) - 1
         with no_child_returns():
             functions = load(migration, self.packages.get(migration.pack))
         function = functions.rollback if rolls_back else functions.apply
@@ -164,3 +191,10 @@ class StepRunner:
                 raise
             found = f"it replaced the transaction that the runner had begun{place_at(step, None)}"
             raise self.failures.failed(step, found, "Leave the transaction to the runner.") from error
+
+
+def _content_of(step: Step) -> bytes:
+    """Return the content of the file whose code a step runs."""
+    return (
+        step.migration.rollback_content if step.direction == "rollback" and step.migration.rollback_path else step.migration.content
+    )

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeVar
 
-from homie_migrations_core.sqlite.authorizer import INNER_SAVEPOINT, OUTER_SAVEPOINT, READS, WRITES, StepAuthorizer, Touched
-from homie_migrations_core.sqlite.leftovers import Leftovers, OpenHandles, drop_temporary, reset_pragmas
+from homie_migrations_core.sqlite.authorizer import INNER_SAVEPOINT, OUTER_SAVEPOINT, READS, WRITES, StepAuthorizer
+from homie_migrations_core.sqlite.leftovers import Leftovers, OpenHandles
 from homie_migrations_core.sqlite.names import TRACKING_TABLE
 from homie_migrations_core.stopping import Stopped, StopRequest
 
@@ -84,12 +84,9 @@ class GuardedTransaction(sqlite3.Connection):
         self._isolation_level: str | None = ""
         self._autocommit: Any = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL, which 3.11 has no name for
         self._authorizer = StepAuthorizer()
-        self._leftovers = Leftovers()
-
-    @property
-    def touched(self) -> Touched:
+        self.touched = self._authorizer.touched
         """What the step did to the database."""
-        return self._authorizer.touched
+        self._leftovers = Leftovers()
 
     # --- the author's turn --------------------------------------------------------------------------
 
@@ -167,14 +164,6 @@ class GuardedTransaction(sqlite3.Connection):
         except sqlite3.ProgrammingError:
             return True
 
-    def has_file(self) -> bool:
-        """Return whether the database is in a file. False if it was replaced by one in memory, behind the guard's back."""
-        self.text_factory = bytes  # the name need not be text
-        try:
-            return any(name == b"main" and file for _, name, file in self.execute_unguarded("PRAGMA database_list").fetchall())
-        finally:
-            self.text_factory = str
-
     def look_for_end(self) -> None:
         """Set `ended` if the transaction is gone, also by a call that did not pass through the guard."""
         if not self.in_transaction:
@@ -205,13 +194,8 @@ class GuardedTransaction(sqlite3.Connection):
 
         For runs of one transaction, which can't change their connection between two steps.
         """
-        if self.pristine():
-            return []
-        beyond_undo = self._leftovers.take_away()
-        if self._authorizer.pragmas:
-            reset_pragmas(self.execute_unguarded, self._authorizer.pragmas - {"busy_timeout"})
-        drop_temporary(self.execute_unguarded)
-        return beyond_undo
+        pragmas = self._authorizer.pragmas - {"busy_timeout"}
+        return [] if self.pristine() else self._leftovers.take_away(self.execute_unguarded, pragmas)
 
     # --- what SQLite asks -----------------------------------------------------------------------------
 

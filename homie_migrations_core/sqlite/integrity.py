@@ -322,6 +322,16 @@ def only_the_application_knows(error: sqlite3.Error) -> bool:
     return any(text in str(error) for text in _ONLY_THE_APPLICATION_KNOWS)
 
 
+def is_in_file(connection: GuardedConnection) -> bool:
+    """Return whether the database is in a file. False if it was replaced by one in memory, behind the guard's back."""
+    connection.text_factory = bytes  # the name need not be text
+    try:
+        listed = connection.execute_unguarded("PRAGMA database_list").fetchall()
+        return any(name == b"main" and file for _, name, file in listed)
+    finally:
+        connection.text_factory = str
+
+
 def helpers_of_tables(connection: GuardedConnection, named: Collection[str] = ()) -> set[tuple[str, str, str]]:
     """
     Return kind, name and table of every index and trigger that has a definition of its own.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from homie_migrations_core.sqlite.names import quoted
 
@@ -51,14 +51,17 @@ class Leftovers:
     def __bool__(self) -> bool:
         return bool(self.undo or self.beyond_undo)
 
-    def take_away(self) -> list[str]:
-        """Take away what can be, and name the rest."""
+    def take_away(self, execute: Callable[[str], sqlite3.Cursor], pragmas: Collection[str]) -> list[str]:
+        """Take away what can be, with what is temporary and the values of these pragmas, and name the rest."""
         for undo in reversed(self.undo):
             undo()
+        if pragmas:
+            _reset_pragmas(execute, pragmas)
+        _drop_temporary(execute)
         return self.beyond_undo
 
 
-def reset_pragmas(execute: Callable[[str], sqlite3.Cursor], names: Iterable[str]) -> None:
+def _reset_pragmas(execute: Callable[[str], sqlite3.Cursor], names: Iterable[str]) -> None:
     """Give the pragmas of a connection the values that a new connection has."""
     fresh = sqlite3.connect(":memory:")
     try:
@@ -69,7 +72,7 @@ def reset_pragmas(execute: Callable[[str], sqlite3.Cursor], names: Iterable[str]
         fresh.close()
 
 
-def drop_temporary(execute: Callable[[str], sqlite3.Cursor]) -> None:
+def _drop_temporary(execute: Callable[[str], sqlite3.Cursor]) -> None:
     """Drop every temporary table, view and trigger of a connection."""
     for kind, name in execute("SELECT type, name FROM sqlite_temp_master WHERE type IN ('table', 'view')").fetchall():
         if not name.lower().startswith("sqlite_"):

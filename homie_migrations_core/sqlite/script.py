@@ -27,11 +27,21 @@ class Script:
     def __init__(self, content: bytes) -> None:
         self._text = content.decode("utf-8-sig")
         self._offset = 0
+        self._found: list[tuple[int, str]] | None = None
+
+    def split(self) -> None:
+        """Find all statements now, instead of each when its turn comes."""
+        self._found = list(self._statements())
 
     def __iter__(self) -> Iterator[str]:
+        for self._offset, statement in self._statements() if self._found is None else self._found:  # noqa: B020
+            yield statement
+
+    def _statements(self) -> Iterator[tuple[int, str]]:
+        """Yield each statement, and where it begins."""
         text, end = self._text, 0
         while end < len(text):
-            begin = self._offset = _end_of(_BEGINNING, text, end)
+            begin = _end_of(_BEGINNING, text, end)
             end = _end_of(_STATEMENT, text, begin)
             if _TRIGGER.match(text, begin):
                 last = False
@@ -40,7 +50,7 @@ class Script:
                     last = _END.match(text, inner) is not None
                     end = _end_of(_STATEMENT, text, inner)
             if begin < end:
-                yield text[begin:end]
+                yield begin, text[begin:end]
 
     @property
     def line(self) -> int:

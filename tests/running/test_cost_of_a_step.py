@@ -16,6 +16,7 @@ from running.execution_helpers import MODES, runner
 
 from homie_migrations_core import MigrationPack, Run, Step, hookimpl
 from homie_migrations_core.packs import loading, reading
+from homie_migrations_core.running import steps
 from homie_migrations_core.sqlite.guard import GuardedConnection
 
 BEFORE = ["BEGIN IMMEDIATE", "PRAGMA data_version", "INSERT INTO main.schema_migrations", "SAVEPOINT _homie_step"]
@@ -137,13 +138,13 @@ class AfterEachStep:
 def test_a_file_is_parsed_once_and_compiled_once_some_time_before_its_turn(
     path: Path, tmp_path: Path, compiled: dict[Any, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "AHEAD", 2)
+    monkeypatch.setattr(steps, "AHEAD", 2)
     files = {f"00{number}_m{number}.py": creates(number, f"m{number}") for number in (1, 2, 4, 5, 6)}
     pack = write_pack(tmp_path / "pack", "p", {**files, "003_script.sql": "CREATE TABLE m3 (a);"})
     counts: list[int] = []
     runner(path, pack, AfterEachStep(lambda: counts.append(len(compiled[loading])))).apply()
     assert compiled == {reading: sorted(files), loading: sorted(files)}
-    assert counts == [2, 2, 2, 4, 4, 5]
+    assert counts == [2, 2, 3, 3, 5, 5]
 
 
 def test_what_can_not_be_compiled_fails_when_its_turn_comes(path: Path, tmp_path: Path) -> None:
