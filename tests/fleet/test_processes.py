@@ -140,6 +140,10 @@ def test_worker_processes_end_when_their_parent_is_killed_and_undo_what_runs(tmp
     assert not Path(f"{path}-journal").exists()
 
 
+def unchanged_for(file: Path, *, seconds: float) -> bool:
+    return time.time() - file.stat().st_mtime > seconds
+
+
 def wait_until(condition) -> None:
     deadline = time.monotonic() + 30
     while not condition():
@@ -170,6 +174,7 @@ def test_a_signal_undoes_what_runs_and_leaves_a_report_that_a_second_run_continu
     )
     wait_until(Path(f"{paths[3]}.running").exists)
     wait_until(lambda: report.exists() and report.read_text().count("\n") >= 20)
+    wait_until(lambda: unchanged_for(report, seconds=1))  # so that the other worker has nothing left that would be undone
     (os.killpg if whole_group else os.kill)(process.pid, number)
     out, err = process.communicate(timeout=15)
     assert process.returncode == code, err
