@@ -126,9 +126,10 @@ class GuardedTransaction(sqlite3.Connection):
     def _silence(self) -> None:
         self._stop.raising = self._on = False
         _armed.discard(self)
-        if self._is_closed():
+        try:
+            super().set_authorizer(None)  # this also expires what the author left prepared
+        except sqlite3.ProgrammingError:  # the author has closed the connection
             return
-        super().set_authorizer(None)  # this also expires what the author left prepared
         super().set_progress_handler(None, 0)
         super().set_trace_callback(None)
         self._left_open.close()

@@ -30,6 +30,8 @@ class OpenHandles:
 
     def close(self) -> None:
         """Close all: an unread RETURNING keeps COMMIT from working, an unread SELECT keeps its read lock."""
+        if not self._references:
+            return
         for each in [each for reference in self._references if (each := reference()) is not None]:
             sqlite3.Cursor.close(each) if isinstance(each, sqlite3.Cursor) else each.close()
         self._references.clear()
