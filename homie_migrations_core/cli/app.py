@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
+from homie_migrations_core import logs
 from homie_migrations_core.cli import early_errors, output
 from homie_migrations_core.cli.command_table import ALIASES as ALIASES
 from homie_migrations_core.cli.command_table import PANEL_AND_MODULE
@@ -103,6 +104,7 @@ app.add_typer(migrations, name="migrations")
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code; `SystemExit` may carry it too."""
+    logs.load()  # some of these commands run code that logs by itself; beside Typer its import costs little
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="homie", standalone_mode=False)
     except typer.Exit as error:
