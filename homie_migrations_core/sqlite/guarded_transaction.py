@@ -100,11 +100,12 @@ class GuardedTransaction(sqlite3.Connection):
         self._file, self._stop = file, stop
         self.execute_unguarded(_OPEN_OUTER)
         self._outer_is_open = True
+        hear = None if heard is None else _without_repeats(self, heard)  # asks the database, so before the authorizer is there
         _armed.add(self)
         super().set_progress_handler(self._look_up, _OPS_BETWEEN_LOOKS)
         super().set_authorizer(self._authorize)
-        if heard is not None:
-            super().set_trace_callback(_without_repeats(self, heard))
+        if hear is not None:
+            super().set_trace_callback(hear)
         self._on = stop.raising = True
 
     def disarm(self) -> None:
