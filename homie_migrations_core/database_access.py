@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from homie_migrations_core import errors
+from homie_migrations_core import errors, logs
 from homie_migrations_core.database_view import DatabaseView
 from homie_migrations_core.packs.source import PackSource
 from homie_migrations_core.sqlite.file import EMPTY, DatabaseFile
@@ -98,6 +98,7 @@ class DatabaseAccess:
         except errors.RunRefused as refused:
             from homie_migrations_core.inspection.refusals import explain_refusal
 
+            logs.load()  # a migration that is replayed may log by itself
             replaced = any(isinstance(reason, errors.MigrationReplaced) for reason in refused.reasons)
             real = self._file.read_schema() if replaced else {}
             with self._file.replaying():

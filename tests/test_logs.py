@@ -77,3 +77,16 @@ def test_what_a_migration_logs_is_on_stderr_of_every_command_that_runs_it(comman
         subprocess.run([*program, "apply", *options], capture_output=True, check=True)
     done = subprocess.run([*program, *command, *options], capture_output=True, text=True, check=False)
     assert "Warning: from the migration\n" in done.stderr
+
+
+def test_what_a_migration_logs_while_a_refusal_is_explained_is_on_stderr(tmp_path: Path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/001_notes.py").write_text(LOGS, encoding="utf-8")
+    (tmp_path / "notes/003_last.sql").write_text("CREATE TABLE last (text)", encoding="utf-8")
+    program = [sys.executable, "-m", "homie_migrations_core", "migrations"]
+    options = ["--dir", str(tmp_path / "notes"), "--database", str(tmp_path / "notes.db")]
+    subprocess.run([*program, "apply", *options], capture_output=True, check=True)
+    (tmp_path / "notes/002_late.sql").write_text("CREATE TABLE late (text)", encoding="utf-8")
+    done = subprocess.run([*program, "plan", *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Warning: from the migration\n" in done.stderr
