@@ -97,7 +97,7 @@ def _are_exactly(names: Iterable[str], recorded: Mapping[object, object]) -> boo
         if name.endswith((".py", ".sql")):
             if name[0] not in "_.":
                 stems.append(name[: name.rindex(".")])
-        elif name.lower().endswith((".py", ".sql")):
+        elif name.lower().endswith((".py", ".sql")) and name[0] not in "_.":
             return False
     if len(stems) != len(recorded) or set(stems) != set(recorded.values()):
         return False
