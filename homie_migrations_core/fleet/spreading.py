@@ -97,7 +97,7 @@ class Spreading(Generic[R]):
                 if not self._running and self._broken is None:
                     break
                 done, _ = wait(self._running, timeout=_SECONDS_BETWEEN_QUESTIONS, return_when=FIRST_COMPLETED)
-                for future in done:
+                for future in [each for each in self._running if each in done]:  # as they were handed out
                     yield from self._results_of(future)
                 if self._broken is not None and not self._running:
                     yield from self._renewed()
