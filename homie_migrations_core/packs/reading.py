@@ -134,7 +134,7 @@ def _sql_facts(content: bytes) -> _Facts:
         ),
         None,
     )
-    return _Facts(sql_checksum(script.replace("\r\n", "\n")), () if problem else tuple(requires), False, problem)
+    return _Facts(sql_checksum(script.replace("\r\n", "\n")), () if problem else tuple(dict.fromkeys(requires)), False, problem)
 
 
 def _python_facts(content: bytes, version: int, path: str) -> _Facts:
@@ -172,14 +172,14 @@ def _python_facts(content: bytes, version: int, path: str) -> _Facts:
 
 
 def requirements(value: object) -> tuple[tuple[str, ...], str | None]:
-    """Return the refs that a value of `REQUIRES` names, or why it can't be one."""
+    """Return the refs that a value of `REQUIRES` names, each once, or why it can't be one."""
     refs = (value,) if isinstance(value, str) else value
     if not isinstance(refs, tuple | list | set | frozenset):
         return (), f" has REQUIRES = {value!r}, which is not a tuple of references"
     for ref in refs:
         if not (isinstance(ref, str) and naming.split_ref(ref)):
             return (), f" requires {ref!r}, which is not a valid reference (expected e.g. 'pack:3')"
-    return tuple(sorted(refs) if isinstance(refs, set | frozenset) else refs), None
+    return tuple(sorted(refs) if isinstance(refs, set | frozenset) else dict.fromkeys(refs)), None
 
 
 class _NotALiteral(Exception):

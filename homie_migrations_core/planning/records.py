@@ -46,7 +46,7 @@ def plan_baseline(
     problems += [
         f"{migration.ref} requires {ref}, which is not recorded"
         for migration in up_to
-        for ref in dict.fromkeys(migration.requires)
+        for ref in migration.requires
         if key_of(ref) not in after
     ]
     problems += [migration.problem for migration in up_to if migration.problem]

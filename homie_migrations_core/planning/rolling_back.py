@@ -52,7 +52,7 @@ def plan_redo(path: str, packs: Sequence[Pack], records: Sequence[Record], pack_
     problems = [
         f"{step.ref} requires {ref}, which is not applied"
         for step in back
-        for ref in dict.fromkeys(step.migration.requires)
+        for ref in step.migration.requires
         if key_of(ref) not in recorded
     ]
     if problems:
@@ -134,6 +134,6 @@ def _requirers(shipped: Mapping[Key, Migration], recorded: Collection[Key], sele
         f"{migration.ref} is applied and requires {ref}"
         for key, migration in sorted(shipped.items())
         if key in recorded and key not in selected
-        for ref in dict.fromkeys(migration.requires)
+        for ref in migration.requires
         if key_of(ref) in selected and key_of(ref)[0] != migration.pack
     ]

@@ -156,6 +156,7 @@ def test_a_rollback_that_is_not_a_function_does_not_count(read):
         ("REQUIRES = ['b:3']", ("b:3",)),
         ("REQUIRES = 'b:3'", ("b:3",)),
         ("REQUIRES = ('c:1', 'b:3')", ("c:1", "b:3")),
+        ("REQUIRES = ('c:1', 'b:3', 'c:1')", ("c:1", "b:3")),
         ("REQUIRES = {'f:1', 'e:1', 'd:1', 'c:1', 'b:3'}", ("b:3", "c:1", "d:1", "e:1", "f:1")),
         ("REQUIRES: tuple[str, ...] = ('b:3',)", ("b:3",)),
         ("NEEDS = ('b:3',)\nREQUIRES = NEEDS", ("b:3",)),

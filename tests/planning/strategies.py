@@ -33,7 +33,7 @@ def packs_and_records(draw, *, healthy: bool = False):
                     migration(
                         name,
                         version,
-                        requires=tuple(draw(st.lists(known, max_size=2))) if draw(st.integers(0, 2)) == 0 else (),
+                        requires=tuple(draw(st.lists(known, max_size=2, unique=True))) if draw(st.integers(0, 2)) == 0 else (),
                         problem=f"{version} is odd" if not healthy and draw(st.integers(0, 9)) == 0 else None,
                         reversible=draw(st.integers(0, 4)) > 0,
                     )
