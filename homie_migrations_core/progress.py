@@ -11,9 +11,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 _listener: ContextVar[Callable[[int, int | None], None] | None] = ContextVar("homie_step_progress", default=None)
 _SECONDS_BETWEEN = 0.1

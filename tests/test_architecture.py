@@ -382,6 +382,16 @@ def test_status_of_installed_packs_loads_neither_pluggy_nor_the_reader_of_metada
     assert len([path for path in opened if "destination_memory" in path]) == 1
 
 
+def test_apply_with_nothing_to_do_loads_nothing_slow_but_the_log_and_opens_no_migration(folder):
+    """A migration could log by itself, so what shows that is there before one may run."""
+    modules, opened = watched(COMMAND.format(words=["migrations", "apply", *folder]))
+    assert not loaded(modules - modules_of("import sqlite3, logging, threading, contextlib"), *SLOW)
+    assert not loaded(
+        modules, *(f"{NAME}.{each}" for each in ("running.execution", "cli.asking", "cli.event_progress", "planning"))
+    )
+    assert not [path for path in opened if "_notes.py" in path]
+
+
 def test_status_opens_each_migration_once_and_runs_none(tmp_path):
     modules, opened = watched(
         "from file_organizer_migrations.migration_runner import MigrationRunner\n"

@@ -6,43 +6,48 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
 
-from homie_migrations_core.cli.asking import confirm, require_terminal
-from homie_migrations_core.cli.event_progress import run_progress
 from homie_migrations_core.cli.options import BackupDirOptions, BackupOptions, ConfirmationOptions, LockOptions, SnapshotOptions
-from homie_migrations_core.cli.progress import RunProgress
-from homie_migrations_core.cli.report import DatabaseReport, Report
+from homie_migrations_core.cli.progress import run_progress
 from homie_migrations_core.cli.signals import SignalStop, stop_on_signals
-from homie_migrations_core.cli.targets import Selection, Target
 from homie_migrations_core.cli.wording import losses_in_words
 from homie_migrations_core.errors import LockTimeout, RehearsalFailed, RunStopped, UsageProblem
-from homie_migrations_core.model import Plan
 from homie_migrations_core.progress import hearing_phases
-from homie_migrations_core.runner import MigrationRunner
-from homie_migrations_core.sqlite.snapshot_storage import KEPT, SnapshotStorage
 from homie_migrations_core.stopping import Stopped, ends_the_run
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from dataclasses import dataclass
+    from typing import Self
+
+    from homie_migrations_core.cli.progress import RunProgress
+    from homie_migrations_core.cli.report import DatabaseReport, Report
+    from homie_migrations_core.cli.targets import Selection, Target
+    from homie_migrations_core.model import Plan
+    from homie_migrations_core.runner import MigrationRunner
     from homie_migrations_core.running.rehearsal import Rehearsal
+    from homie_migrations_core.sqlite.snapshot_storage import SnapshotStorage
+else:
+    from homie_migrations_core.values import dataclass
+
+_KEPT = 5  # the default of the library, too
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ChangeSettings:
     """How a command changes databases."""
 
+    lock_timeout: float
     verb: str = ""
     """What it does to migrations (applied, rolled_back, redone, recorded); empty if it does something else."""
-    lock_timeout: float
     backup: bool = True
     creates: bool = False
     """Whether it makes a database that does not exist."""
     yes: bool = False
     """Whether every question is answered with yes."""
     backup_dir: str | None = None
-    keep: int = KEPT
+    keep: int = _KEPT
 
     @classmethod
     def of(cls, options: LockOptions, *, verb: str = "", creates: bool = False) -> Self:
@@ -57,7 +62,7 @@ class ChangeSettings:
         keep = options.keep if isinstance(options, SnapshotOptions) else None
         if not backup and keep is not None:
             raise UsageProblem("Nothing was done", "--no-backup and --keep were both given", "Give one of them.")
-        if backup:
+        if backup and backup_dir is not None:
             storage_of(backup_dir).require()
         return cls(
             verb=verb,
@@ -66,7 +71,7 @@ class ChangeSettings:
             creates=creates,
             yes=isinstance(options, ConfirmationOptions) and options.yes,
             backup_dir=backup_dir,
-            keep=KEPT if keep is None else keep,
+            keep=_KEPT if keep is None else keep,
         )
 
 
@@ -79,6 +84,8 @@ def storage_of(backup_dir: str | None) -> SnapshotStorage:
     """
     if backup_dir == "":
         raise UsageProblem("Nothing was done", "--backup-dir is empty", "Name a folder, or leave the option out.")
+    from homie_migrations_core.sqlite.snapshot_storage import SnapshotStorage
+
     return SnapshotStorage(None if backup_dir is None else os.path.abspath(backup_dir))
 
 
@@ -160,6 +167,8 @@ class DatabaseChange:
         """
         if self._settings.yes:
             return
+        from homie_migrations_core.cli.asking import confirm, require_terminal
+
         question = f"{action} {self.report.path}"
         require_terminal(question)
         self.report.announce()

@@ -20,12 +20,6 @@ _PHASES = {COPYING: "copy", SNAPSHOT: "snapshot", RESTORING: "restore"}
 _SECONDS_BETWEEN = 0.1
 
 
-def run_progress(report: DatabaseReport, *, rehearsal: bool = False) -> RunProgress:
-    """Return what reports a run on one database in the way that the options ask for."""
-    events = report.whole.events
-    return RunProgress(report, rehearsal=rehearsal) if events is None else EventProgress(report, events, rehearsal=rehearsal)
-
-
 class EventProgress(RunProgress):
     """Reports a run like `RunProgress`, and each event of it as a line."""
 

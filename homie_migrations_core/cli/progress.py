@@ -8,14 +8,18 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator
 
 from homie_migrations_core.cli.escaping import escape_line
 from homie_migrations_core.cli.output import is_terminal
-from homie_migrations_core.cli.report import DatabaseReport, Report
-from homie_migrations_core.model import Run, Step
 from homie_migrations_core.packs.hookspecs import hookimpl
 from homie_migrations_core.progress import WAITING, hearing_phases
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from homie_migrations_core.cli.report import DatabaseReport, Report
+    from homie_migrations_core.model import Run, Step
 
 SHOWN_AFTER = 1.0
 """Seconds after which a task is shown on a terminal."""
@@ -74,6 +78,16 @@ class RunProgress:
     def homie_run_finished(self, run: Run) -> None:
         """Remove the bar."""
         self._bar.end()
+
+
+def run_progress(report: DatabaseReport, *, rehearsal: bool = False) -> RunProgress:
+    """Return what reports a run on one database in the way that the options ask for."""
+    events = report.whole.events
+    if events is None:
+        return RunProgress(report, rehearsal=rehearsal)
+    from homie_migrations_core.cli.event_progress import EventProgress
+
+    return EventProgress(report, events, rehearsal=rehearsal)
 
 
 @contextlib.contextmanager

@@ -12,13 +12,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from homie_migrations_core.errors import FolderUnusable
 from homie_migrations_core.packs.naming import begin_of_snapshots
 from homie_migrations_core.sqlite.snapshot_names import is_snapshot_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from dataclasses import dataclass
+else:
+    from homie_migrations_core.values import dataclass
 
 FOLDER = "backups"
 OWN_FOLDER = ".snapshots"
@@ -31,7 +35,8 @@ FEW = 200
 """Up to how many entries of the folder that earlier versions used are looked at after a run."""
 
 
-class SnapshotFolder(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SnapshotFolder:
     """The folder of the snapshots of one database."""
 
     database: str

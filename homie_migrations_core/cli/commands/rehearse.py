@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from homie_migrations_core.cli import output
 from homie_migrations_core.cli.changes import stoppable
 from homie_migrations_core.cli.documents import inspection
-from homie_migrations_core.cli.event_progress import run_progress
 from homie_migrations_core.cli.options import (
     DatabaseOptions,
     LockOptions,
@@ -20,6 +19,7 @@ from homie_migrations_core.cli.options import (
     TransactionOptions,
     option,
 )
+from homie_migrations_core.cli.progress import run_progress
 from homie_migrations_core.cli.rehearsal_markdown import RehearsalMarkdown
 from homie_migrations_core.cli.report import DatabaseReport, Report
 from homie_migrations_core.cli.targets import Selection, Target, select
