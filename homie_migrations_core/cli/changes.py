@@ -8,7 +8,7 @@ import contextlib
 import os
 
 from homie_migrations_core.cli.options import BackupDirOptions, BackupOptions, ConfirmationOptions, LockOptions, SnapshotOptions
-from homie_migrations_core.cli.progress import run_progress
+from homie_migrations_core.cli.run_progress import run_progress
 from homie_migrations_core.cli.signals import SignalStop, stop_on_signals
 from homie_migrations_core.cli.wording import losses_in_words
 from homie_migrations_core.errors import LockTimeout, RehearsalFailed, RunStopped, UsageProblem

@@ -80,16 +80,6 @@ class RunProgress:
         self._bar.end()
 
 
-def run_progress(report: DatabaseReport, *, rehearsal: bool = False) -> RunProgress:
-    """Return what reports a run on one database in the way that the options ask for."""
-    events = report.whole.events
-    if events is None:
-        return RunProgress(report, rehearsal=rehearsal)
-    from homie_migrations_core.cli.event_progress import EventProgress
-
-    return EventProgress(report, events, rehearsal=rehearsal)
-
-
 @contextlib.contextmanager
 def phases_shown(report: Report) -> Iterator[None]:
     """Show the phases of work that is about no database of anybody's, inside the context."""

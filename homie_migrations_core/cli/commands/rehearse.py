@@ -19,9 +19,9 @@ from homie_migrations_core.cli.options import (
     TransactionOptions,
     option,
 )
-from homie_migrations_core.cli.progress import run_progress
 from homie_migrations_core.cli.rehearsal_markdown import RehearsalMarkdown
 from homie_migrations_core.cli.report import DatabaseReport, Report
+from homie_migrations_core.cli.run_progress import run_progress
 from homie_migrations_core.cli.targets import Selection, Target, select
 from homie_migrations_core.cli.wording import counted, losses_in_words, rows_in_words, seconds_in_words
 from homie_migrations_core.packs.naming import size_in_words
