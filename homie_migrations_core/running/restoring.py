@@ -54,9 +54,12 @@ def restore(
             nonlocal restored
             records, holds_something = recorded()
             examination.begin_counting()
-            if backup and holds_something:
-                keeper.take(records, counts=True)
-            restored = _restored(file, snapshot, records, examination.result(), attributed)
+            try:
+                if backup and holds_something:
+                    keeper.take(records, counts=True)
+                restored = _restored(file, snapshot, records, examination.result(), attributed)
+            finally:
+                examination.end_counting()
 
         restoring = Restorer(file.path, snapshot, lock_timeout=file.lock_timeout, stop=file.stop, waiting=waiting)
         try:

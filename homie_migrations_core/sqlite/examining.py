@@ -6,6 +6,7 @@ That takes several passes over both files, so threads of their own make them whi
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -44,8 +45,9 @@ class Examination:
 
     def __init__(self, snapshot: str, database: str, *, lock_timeout: float, stop: StopRequest) -> None:
         self._snapshot, self._database, self._lock_timeout, self._stop = snapshot, database, lock_timeout, stop
-        self._ending = threading.Event()
+        self._ending, self._counted_enough = threading.Event(), threading.Event()
         self._connections: set[sqlite3.Connection] = set()
+        self._counting: sqlite3.Connection | None = None
         self._of_snapshot = _Job(self._examine)
         self._of_database = _Job(self._count)
 
@@ -71,6 +73,18 @@ class Examination:
     def begin_counting(self) -> None:
         """Begin to count the rows of the database, whose state must be the one that is meant."""
         self._of_database.start()
+
+    def end_counting(self) -> None:
+        """
+        Wait until the database is closed again, whatever was counted.
+
+        If the connection that writes to it were closed before, what SQLite made beside the file would stay there.
+        """
+        self._counted_enough.set()
+        while self._of_database.runs():
+            if (connection := self._counting) is not None:
+                _interrupt(connection)
+            self._of_database.join(SLICE / 10)
 
     def result(self) -> Examined:
         """
@@ -101,12 +115,12 @@ class Examination:
         except SnapshotUnusable as unusable:
             raise unusable from error
         finally:
+            self.end_counting()
             self._ending.set()
-            for job in (self._of_snapshot, self._of_database):
-                while job.runs():
-                    for connection in list(self._connections):
-                        connection.interrupt()
-                    job.join(SLICE / 10)
+            while self._of_snapshot.runs():
+                for connection in list(self._connections):
+                    _interrupt(connection)
+                self._of_snapshot.join(SLICE / 10)
 
     # --- in the threads -------------------------------------------------------------------------------
 
@@ -120,7 +134,7 @@ class Examination:
                     tracking = read_tracking(connection)
                 except ForeignTable:  # what it means is the other tool's business
                     tracking = None
-                return tracking, self._rows_of(connection)
+                return tracking, _rows_of(connection, self._ending)
             finally:
                 self._connections.discard(connection)
 
@@ -129,13 +143,19 @@ class Examination:
     def _count(self) -> dict[str, int]:
         if not os.path.exists(self._database):
             return {}
+
+        def look(connection: sqlite3.Connection) -> dict[str, int]:
+            self._counting = connection
+            try:
+                return _rows_of(connection, self._counted_enough)
+            finally:
+                self._counting = None
+
+        stop = StopRequest(self._counted_enough.is_set)
         try:
-            return read(self._database, self._rows_of, lock_timeout=self._lock_timeout, stop=StopRequest(self._ending.is_set))
+            return read(self._database, look, lock_timeout=self._lock_timeout, stop=stop)
         except (DatabaseUnusable, DatabaseInterrupted):  # a damaged database is what a snapshot is restored for
             return {}
-
-    def _rows_of(self, connection: sqlite3.Connection) -> dict[str, int]:
-        return count_rows(connection, tables_of(connection), StopRequest(self._ending.is_set))
 
     def _read_snapshot(self, look: Callable[[sqlite3.Connection], T]) -> T:
         try:
@@ -182,6 +202,15 @@ class _Job(Generic[T]):
         if self._error is not None:
             raise self._error
         return self._results[0]
+
+
+def _interrupt(connection: sqlite3.Connection) -> None:
+    with contextlib.suppress(sqlite3.ProgrammingError):  # its thread has closed it meanwhile
+        connection.interrupt()
+
+
+def _rows_of(connection: sqlite3.Connection, ending: threading.Event) -> dict[str, int]:
+    return count_rows(connection, tables_of(connection), StopRequest(ending.is_set))
 
 
 def _holds_something(connection: sqlite3.Connection) -> bool:

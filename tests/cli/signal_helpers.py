@@ -60,6 +60,9 @@ def wait_for(condition: Callable[[], object], process) -> None:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    # A signal in the instant before the process enters a call that waits is not heard before that call ends: Python only looks
+    # for one between two steps of its code, and when a signal interrupts the call.
+    time.sleep(0.05)
 
 
 def end(process, number: int) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from collections import namedtuple
 from pathlib import Path
 
@@ -35,7 +36,7 @@ from homie_migrations_core.errors import (
     SnapshotUnusable,
 )
 from homie_migrations_core.progress import hearing_phases
-from homie_migrations_core.sqlite import restoring, snapshots
+from homie_migrations_core.sqlite import examining, restoring, snapshots
 
 # The fixtures of this module
 pack, path = restore_helpers.pack, restore_helpers.path
@@ -371,6 +372,25 @@ def test_an_unusable_snapshot_is_refused_with_a_reason_and_nothing_is_changed(
         assert UNUSABLE[make] in str(refused.value)
         assert refused.value.path == str(source)
         assert fingerprint(tmp_path) == files
+
+
+def test_a_refused_snapshot_leaves_nothing_beside_the_database_whose_rows_are_being_counted(
+    tmp_path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last connection takes away what SQLite made beside the file, and one that only reads could not."""
+    path, source = database(tmp_path / "data" / "homie_p.db", "wal"), database(tmp_path / "source.db", "wal")
+    damaged(source, path)
+    files, count_rows = fingerprint(tmp_path), examining.count_rows
+
+    def count_slowly(connection, *arguments):
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        time.sleep(0.2)
+        return count_rows(connection, *arguments)
+
+    monkeypatch.setattr(examining, "count_rows", count_slowly)
+    with pytest.raises(SnapshotUnusable):
+        MigrationRunner(path, [pack]).restore(source)
+    assert fingerprint(tmp_path) == files
 
 
 def test_a_snapshot_that_another_connection_writes_to_is_refused(tmp_path: Path, pack: MigrationPack) -> None:
