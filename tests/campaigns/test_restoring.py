@@ -171,7 +171,7 @@ def test_a_killed_restore_leaves_the_old_state_or_the_new_one_and_the_next_one_f
                     took.append(duration)
                     assert found == target
                 if number % 5 == 0:
-                    restorer.restore(path, snapshots[target], pack)
+                    took.append(restorer.restore(path, snapshots[target], pack)[1])  # the machine may have become slower
                     counts["finished"] += 1
                     assert state(path) == target, f"after kill {number}"
                     examined(snapshot_folder(path))
