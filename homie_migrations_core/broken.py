@@ -4,27 +4,21 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NamedTuple
-
-    class _BrokenPack(NamedTuple):
-        reason: str
-        pack: str | None = None
-        database: str | None = None
-        entry_point: str | None = None
-        distribution: str | None = None
-        distribution_version: str | None = None
+    from dataclasses import dataclass
 else:
-    from collections import namedtuple
-
-    # Importing typing would cost a start-up as much as importing sqlite3.
-    _FIELDS = "reason pack database entry_point distribution distribution_version"
-    _BrokenPack = namedtuple("_BrokenPack", _FIELDS, defaults=(None,) * 5)  # noqa: PYI024
+    from homie_migrations_core.values import dataclass
 
 
-class BrokenPack(_BrokenPack):
+@dataclass(frozen=True, slots=True)
+class BrokenPack:
     """An entry point that cannot be loaded, or a pack with an unusable file."""
 
-    __slots__ = ()
+    reason: str
+    pack: str | None = None
+    database: str | None = None
+    entry_point: str | None = None
+    distribution: str | None = None
+    distribution_version: str | None = None
 
     @property
     def reasons(self) -> tuple[str, ...]:

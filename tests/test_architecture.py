@@ -297,7 +297,7 @@ def test_an_up_to_date_start_with_every_installed_pack_loads_neither_pluggy_nor_
     modules, opened = watched(f"from homie_migrations_core import run_migrations\nassert run_migrations({str(database)!r}) == 0")
     assert not loaded(modules - modules_of("import sqlite3"), *SLOW)
     assert loaded(modules, "file_organizer_migrations") == {"file_organizer_migrations", "file_organizer_migrations.plugin"}
-    rooms = "startup broken packs running running.up_to_date sqlite sqlite.database"
+    rooms = "startup broken values packs running running.up_to_date sqlite sqlite.database"
     names = "definition discovery entry_points files hookspecs naming plugins registered selection"
     assert loaded(modules, NAME) == {
         NAME,

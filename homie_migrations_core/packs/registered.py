@@ -6,12 +6,10 @@ Apart from `packs/discovery.py`, which makes them of entry points, because a sta
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from typing import NamedTuple
+    from dataclasses import dataclass
 
     import pluggy
 
@@ -19,30 +17,21 @@ if TYPE_CHECKING:
     from homie_migrations_core.packs.definition import MigrationPack
     from homie_migrations_core.packs.entry_points import EntryPoint
     from homie_migrations_core.packs.plugins import Plugins
-
-    class _RegisteredPack(NamedTuple):
-        pack: MigrationPack
-        folder: str
-        source: EntryPoint | None = None
-
-    class _Collected(NamedTuple):
-        packs: tuple[RegisteredPack, ...]
-        broken: tuple[BrokenPack, ...]
-        plugins: Plugins
 else:
-    # Importing typing would cost a start-up as much as importing sqlite3.
-    _RegisteredPack = namedtuple("_RegisteredPack", ("pack", "folder", "source"), defaults=(None,))  # noqa: PYI024
-    _Collected = namedtuple("_Collected", ("packs", "broken", "plugins"))  # noqa: PYI024
+    from homie_migrations_core.values import dataclass
 
 
-class RegisteredPack(_RegisteredPack):
+@dataclass(frozen=True, slots=True)
+class RegisteredPack:
     """
     A pack as a plugin registered it; its files have been found, and none of them read.
 
     The name and version of its distribution are read from the metadata when they are asked for.
     """
 
-    __slots__ = ()
+    pack: MigrationPack
+    folder: str
+    source: EntryPoint | None = None
 
     @property
     def distribution(self) -> str | None:
@@ -62,10 +51,13 @@ class RegisteredPack(_RegisteredPack):
         return BrokenPack(reason, self.pack.name, self.pack.database, name, self.distribution, self.distribution_version)
 
 
-class Collected(_Collected):
+@dataclass(frozen=True, slots=True)
+class Collected:
     """What the installed distributions register: packs, broken packs and entry points, and the plugins that observe runs."""
 
-    __slots__ = ()
+    packs: tuple[RegisteredPack, ...]
+    broken: tuple[BrokenPack, ...]
+    plugins: Plugins
 
     @property
     def manager(self) -> pluggy.PluginManager:

@@ -45,7 +45,7 @@ class ReadPacks(tuple["MigrationPack", ...]):  # noqa: SLOT001  (a tuple offers 
         registered: list[RegisteredPack] = []
         for each in chosen:
             try:
-                registered.append(each._replace(folder=folder_of(each.pack.migrations)))
+                registered.append(replace(each, folder=folder_of(each.pack.migrations)))
             except UnusablePack as error:
                 broken.append(each.broken(str(error)))
         read, unreadable = read_registered(registered)

@@ -83,9 +83,9 @@ class Execution:
         self._finished = False
         self._state_before_needed = False
         self._known: tracking.Tracking | None = None
-        """What was read; the records of this run's own steps since then are added by `_recorded`."""
+        """What was read of the records; None if they must be read again."""
         self._since_read: list[Step] = []
-        """The records; None if they must be read again."""
+        """The steps that this run has committed since then: `_recorded` adds them."""
         self._owner: str | None = None
         self._due: deque[Step] = deque()
         self._current: Step | None = None
@@ -212,7 +212,7 @@ class Execution:
                 sentence = "Applied %s in %s" if step.direction == "apply" else "Rolled back %s in %s"
                 _log.info(sentence, step.ref, self.path, extra={"database": self.path, "ref": step.ref})
         if self._known.shape != "current" or not self._known.holds_tables:
-            self._known = self._known._replace(shape="current", holds_tables=True)
+            self._known = replace(self._known, shape="current", holds_tables=True)
         self._current = None
 
     # --- one step -------------------------------------------------------------------------------------
@@ -307,4 +307,4 @@ def _after_steps(before: tracking.Tracking, steps: Iterable[Step]) -> tracking.T
         if step.direction == "apply":
             record = Record(migration.version, migration.name, migration.pack, migration.checksum)
             records[migration.pack, migration.version] = record
-    return before._replace(records=tuple(records.values()))
+    return replace(before, records=tuple(records.values()))

@@ -13,22 +13,15 @@ from homie_migrations_core.sqlite.names import TRACKING_TABLE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Any, Literal, NamedTuple
+    from dataclasses import dataclass
+    from typing import Any, Literal
 
     from homie_migrations_core.model import Migration, Record
     from homie_migrations_core.sqlite.guard import GuardedConnection
 
     Shape = Literal["none", "earlier", "current"]
-
-    class _Tracking(NamedTuple):
-        shape: Shape
-        records: tuple[Record, ...]
-        holds_tables: bool
 else:
-    from collections import namedtuple
-
-    # Importing typing would take a reading command as long as importing sqlite3.
-    _Tracking = namedtuple("_Tracking", ("shape", "records", "holds_tables"))  # noqa: PYI024
+    from homie_migrations_core.values import dataclass
 
 COLUMNS = ("version", "applied_at", "migration_name", "pack", "checksum", "duration_ms", "pack_version")
 EARLIER_COLUMNS = COLUMNS[:3]
@@ -43,14 +36,17 @@ class ForeignTable(Exception):
     """The table of that name belongs to another tool; the text says what was found."""
 
 
-class Tracking(_Tracking):
+@dataclass(frozen=True, slots=True)
+class Tracking:
     """
     What a database records: the `shape` of the table, and its rows.
 
     `holds_tables` says whether there is anything in the schema: False for an empty database.
     """
 
-    __slots__ = ()
+    shape: Shape
+    records: tuple[Record, ...]
+    holds_tables: bool
 
 
 def create_sql(owner: str | None) -> str:
