@@ -44,10 +44,10 @@ class DatabaseView:
     @property
     def owner(self) -> str | None:
         """The pack to which rows without a pack's name belong; None if several could be."""
-        packs = [pack for pack in self.packs if self.source.includes(pack.name)]
-        broken = [each for each in self.broken if self.source.includes(each.pack)]
         from homie_migrations_core.planning.ownership import find_owner
 
+        packs = [pack for pack in self.packs if self.source.includes(pack.name)]
+        broken = [each for each in self.broken if self.source.includes(each.pack)]
         return find_owner(self.source.database, packs, broken)
 
     @property

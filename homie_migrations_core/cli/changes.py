@@ -13,6 +13,7 @@ from homie_migrations_core.cli.signals import SignalStop, stop_on_signals
 from homie_migrations_core.cli.wording import losses_in_words
 from homie_migrations_core.errors import LockTimeout, RehearsalFailed, RunStopped, UsageProblem
 from homie_migrations_core.progress import hearing_phases
+from homie_migrations_core.sqlite.snapshot_storage import KEPT, SnapshotStorage
 from homie_migrations_core.stopping import Stopped, ends_the_run
 
 TYPE_CHECKING = False
@@ -27,11 +28,8 @@ if TYPE_CHECKING:
     from homie_migrations_core.model import Plan
     from homie_migrations_core.runner import MigrationRunner
     from homie_migrations_core.running.rehearsal import Rehearsal
-    from homie_migrations_core.sqlite.snapshot_storage import SnapshotStorage
 else:
     from homie_migrations_core.values import dataclass
-
-_KEPT = 5  # the default of the library, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class ChangeSettings:
     yes: bool = False
     """Whether every question is answered with yes."""
     backup_dir: str | None = None
-    keep: int = _KEPT
+    keep: int = KEPT
 
     @classmethod
     def of(cls, options: LockOptions, *, verb: str = "", creates: bool = False) -> Self:
@@ -62,7 +60,7 @@ class ChangeSettings:
         keep = options.keep if isinstance(options, SnapshotOptions) else None
         if not backup and keep is not None:
             raise UsageProblem("Nothing was done", "--no-backup and --keep were both given", "Give one of them.")
-        if backup and backup_dir is not None:
+        if backup:
             storage_of(backup_dir).require()
         return cls(
             verb=verb,
@@ -71,7 +69,7 @@ class ChangeSettings:
             creates=creates,
             yes=isinstance(options, ConfirmationOptions) and options.yes,
             backup_dir=backup_dir,
-            keep=_KEPT if keep is None else keep,
+            keep=KEPT if keep is None else keep,
         )
 
 
@@ -84,8 +82,6 @@ def storage_of(backup_dir: str | None) -> SnapshotStorage:
     """
     if backup_dir == "":
         raise UsageProblem("Nothing was done", "--backup-dir is empty", "Name a folder, or leave the option out.")
-    from homie_migrations_core.sqlite.snapshot_storage import SnapshotStorage
-
     return SnapshotStorage(None if backup_dir is None else os.path.abspath(backup_dir))
 
 

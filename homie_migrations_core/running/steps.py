@@ -21,7 +21,7 @@ from homie_migrations_core.forking import no_child_returns
 from homie_migrations_core.model import Step
 from homie_migrations_core.packs.files import UnusablePack
 from homie_migrations_core.packs.loading import compile_ahead, load
-from homie_migrations_core.progress import listening
+from homie_migrations_core.progress import Listening
 from homie_migrations_core.running.commit_checks import CommitChecks
 from homie_migrations_core.running.failures import StepFailures, file_of, is_about_the_file, place_at, runs_script
 from homie_migrations_core.sqlite import tracking
@@ -95,7 +95,7 @@ class StepRunner:
         try:
             if step.direction == "apply":  # first, because a file that can't be written shows itself here
                 tracking.record_applied(connection, migration, self.pack_versions.get(migration.pack))
-            with listening(self._tell_progress):
+            with Listening(self._tell_progress):
                 self._run_code(connection, step, scripted=scripted)
             if step.direction == "apply":
                 recorded = tracking.record_duration(connection, migration, round((time.monotonic() - started) * 1000))

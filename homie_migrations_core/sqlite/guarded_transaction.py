@@ -206,7 +206,6 @@ class GuardedTransaction(sqlite3.Connection):
             return sqlite3.SQLITE_OK
         if not self._open_transaction:
             self._end(_ENDED)
-            return sqlite3.SQLITE_DENY
         if self.ended is not None or self._stop.asked():
             return sqlite3.SQLITE_DENY
         # Most of what SQLite asks about: what it reads, and what a statement like CREATE writes to the schema itself.

@@ -34,7 +34,8 @@ class Script:
         self._found = list(self._statements())
 
     def __iter__(self) -> Iterator[str]:
-        for self._offset, statement in self._statements() if self._found is None else self._found:  # noqa: B020
+        for begin, statement in self._statements() if self._found is None else self._found:
+            self._offset = begin
             yield statement
 
     def _statements(self) -> Iterator[tuple[int, str]]:

@@ -8,14 +8,18 @@ records, and nothing unchecked becomes part of a path.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Literal
 
-from homie_migrations_core.model import Record
 from homie_migrations_core.packs.naming import begin_of_snapshots, is_pack_name, is_snapshot_of
 
-Kind = Literal["automatic", "begun", "by_hand"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Literal
+
+    from homie_migrations_core.model import Record
+
+    Kind = Literal["automatic", "begun", "by_hand"]
 
 ENDINGS: dict[str, Kind] = {".auto.db": "automatic", ".begun.db": "begun", ".db": "by_hand"}
 AUTOMATIC, BEGUN, BY_HAND = ENDINGS
