@@ -188,7 +188,7 @@ def test_when_there_is_no_room_for_a_thread_the_snapshot_is_taken_without_one(wo
     """A thread's stack is larger than this."""
     sample = SampleDatabase(memory_folder, "delete")
     sample.reset()
-    (worker,) = worker_pool.run(sample.path, sample.pack, limits={"RLIMIT_AS": 2**22})
+    (worker,) = worker_pool.run(sample.path, sample.pack, limits={"RLIMIT_AS": 2**22}, threads=True)
     assert worker.error is None
     assert sample.examine(keeps=True) == sample.last
 

@@ -121,6 +121,7 @@ def _apply(
     journal_mode: str | None = None,
     fault: dict[str, Any] | None = None,
     limits: dict[str, int] | None = None,
+    threads: bool = False,
     user: int | None = None,
     all_or_nothing: bool = False,
     **options: Any,
@@ -129,12 +130,17 @@ def _apply(
     Apply a pack in a worker, and return what was applied, the error, its code and the call that was made to fail.
 
     `journal_mode` is set on the connection, as an application would; `fault` is for `FaultInjection`; `limits` are for
-    `setrlimit`, memory counted from what is in use; `user` is the user id to run as.
+    `setrlimit`, memory counted from what is in use; `threads` has a snapshot checked in threads, however small it is; `user` is
+    the user id to run as.
     """
     from campaigns.fault_injection import FaultInjection
 
     from homie_migrations_core import MigrationPack, MigrationRunner, hookimpl
+    from homie_migrations_core.sqlite import copying
     from homie_migrations_core.sqlite.guard import GuardedConnection
+
+    if threads:
+        copying.SMALL = 0
 
     class Acknowledges:
         @hookimpl

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of rehearsals: a database with rows in a folder of its own, and packs for it."""
+"""Fixtures of the tests of runs and rehearsals: databases that hold something, and packs for them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ from pathlib import Path
 
 import pytest
 from helpers import python_migration, run_sql, write_pack
+from running.execution_helpers import MODES
 from running.rehearsal_helpers import REAL_DATA
 
 from homie_migrations_core import MigrationPack
+
+
+@pytest.fixture(params=MODES)
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A database that holds a table, so that each step has a transaction of its own."""
+    path = tmp_path / "homie_p.db"
+    run_sql(path, f"PRAGMA journal_mode={request.param}; CREATE TABLE t (a); INSERT INTO t VALUES (1);")
+    return path
 
 
 @pytest.fixture

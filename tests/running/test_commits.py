@@ -7,8 +7,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from helpers import creates, recorded, run_sql, snapshot_folder, tables, write_pack
-from running.execution_helpers import ALL, FAILS, FILES, MODES, Listener, refs, runner
+from helpers import creates, recorded, snapshot_folder, tables, write_pack
+from running.execution_helpers import ALL, FAILS, FILES, Listener, refs, runner
 
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.errors import (
@@ -21,14 +21,6 @@ from homie_migrations_core.errors import (
 from homie_migrations_core.running.commit_checks import CommitChecks
 from homie_migrations_core.sqlite.guard import GuardedConnection
 from homie_migrations_core.sqlite.writer import CommitFailed, Writer
-
-
-@pytest.fixture(params=MODES)
-def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A database that holds a table, so that each step has a transaction of its own."""
-    path = tmp_path / "homie_p.db"
-    run_sql(path, f"PRAGMA journal_mode={request.param}; CREATE TABLE t (a); INSERT INTO t VALUES (1);")
-    return path
 
 
 @pytest.fixture

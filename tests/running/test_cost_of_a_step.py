@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from helpers import creates, run_sql, write_pack
-from running.execution_helpers import MODES, runner
+from running.execution_helpers import runner
 
 from homie_migrations_core import MigrationPack, Run, Step, hookimpl
 from homie_migrations_core.packs import loading, reading
@@ -22,14 +22,6 @@ from homie_migrations_core.sqlite.guard import GuardedConnection
 BEFORE = ["BEGIN IMMEDIATE", "PRAGMA data_version", "INSERT INTO main.schema_migrations", "SAVEPOINT _homie_step"]
 AFTER = ["RELEASE _homie_step", "UPDATE main.schema_migrations"]
 LOOKS = ["PRAGMA database_list", "PRAGMA main.foreign_key_list"]
-
-
-@pytest.fixture(params=MODES)
-def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A database that holds a table, so that each step has a transaction of its own."""
-    path = tmp_path / "homie_p.db"
-    run_sql(path, f"PRAGMA journal_mode={request.param}; CREATE TABLE t (id INTEGER PRIMARY KEY, a);")
-    return path
 
 
 @pytest.fixture
@@ -75,7 +67,10 @@ def test_the_runner_executes_few_statements_of_its_own_for_a_script(
 
 
 def test_the_keys_of_a_script_with_keys_are_checked(path: Path, tmp_path: Path, spoken: list[str]) -> None:
-    files = {"001_one.sql": "CREATE TABLE one (t_id ReFeReNces t);", "002_two.sql": "CREATE TABLE two (a);"}
+    files = {
+        "001_one.sql": "CREATE TABLE one (id INTEGER PRIMARY KEY, above ReFeReNces one);",
+        "002_two.sql": "CREATE TABLE two (a);",
+    }
     runner(path, write_pack(tmp_path / "pack", "p", files)).apply()
     assert LOOKS[1] in of_one_step(spoken, 0)
 

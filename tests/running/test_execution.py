@@ -9,21 +9,13 @@ from pathlib import Path
 
 import pytest
 from helpers import EARLIER_TABLE, creates, python_migration, query, recorded, run_sql, tables, write_pack
-from running.execution_helpers import ALL, FAILS, FILES, MODES, Listener, held, once, refs, runner
+from running.execution_helpers import ALL, FAILS, FILES, Listener, held, once, refs, runner
 
 from homie_migrations_core import MigrationPack
 from homie_migrations_core.errors import (
     DatabaseIsAhead,
     MigrationFailed,
 )
-
-
-@pytest.fixture(params=MODES)
-def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A database that holds a table, so that each step has a transaction of its own."""
-    path = tmp_path / "homie_p.db"
-    run_sql(path, f"PRAGMA journal_mode={request.param}; CREATE TABLE t (a); INSERT INTO t VALUES (1);")
-    return path
 
 
 @pytest.fixture
@@ -288,6 +280,14 @@ def test_the_journal_is_left_as_it_was(tmp_path: Path, mode: str, fails: bool) -
         runner(path, pack).apply()
     assert [each.name for each in tmp_path.iterdir() if each.name.startswith("homie_p.db-")] == []
     assert query(path, "PRAGMA journal_mode") == [(stored,)]
+
+
+def test_a_database_that_another_program_puts_into_wal_mode_during_the_run_stays_in_it(tmp_path: Path, pack: MigrationPack) -> None:
+    path = tmp_path / "homie_p.db"
+    run_sql(path, "CREATE TABLE t (a);")
+    listener = Listener(path, lambda what: run_sql(path, "PRAGMA journal_mode=wal") if what.startswith("finished") else None)
+    assert refs(runner(path, pack, listener).apply()) == ALL
+    assert query(path, "PRAGMA journal_mode") == [("wal",)]
 
 
 def test_a_commit_is_on_disk_before_it_is_reported(path: Path, tmp_path: Path) -> None:

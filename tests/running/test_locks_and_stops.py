@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from helpers import creates, python_migration, query, recorded, run_sql, tables, write_pack
-from running.execution_helpers import ALL, FAILS, FILES, MODES, Listener, held, once, refs, runner
+from running.execution_helpers import ALL, FAILS, FILES, Listener, held, once, refs, runner
 
 from homie_migrations_core import MigrationPack, MigrationRunner
 from homie_migrations_core.errors import (
@@ -17,14 +17,6 @@ from homie_migrations_core.errors import (
     RunStopped,
 )
 from homie_migrations_core.sqlite.writer import Writer
-
-
-@pytest.fixture(params=MODES)
-def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A database that holds a table, so that each step has a transaction of its own."""
-    path = tmp_path / "homie_p.db"
-    run_sql(path, f"PRAGMA journal_mode={request.param}; CREATE TABLE t (a); INSERT INTO t VALUES (1);")
-    return path
 
 
 @pytest.fixture

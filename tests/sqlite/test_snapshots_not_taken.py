@@ -227,6 +227,18 @@ def during_the_check(monkeypatch: pytest.MonkeyPatch, reached: threading.Event) 
     monkeypatch.setattr(copying, "find_damage", endless)
 
 
+def during_the_check_of_a_small_copy(monkeypatch: pytest.MonkeyPatch, reached: threading.Event) -> None:
+    """The run's own thread does that, because it is short, and stops at its end."""
+    find_damage, thread = copying.find_damage, threading.current_thread()
+
+    def reaching(connection: sqlite3.Connection) -> str:
+        assert threading.current_thread() is thread
+        reached.set()
+        return find_damage(connection)
+
+    monkeypatch.setattr(copying, "find_damage", reaching)
+
+
 def during_the_sync(monkeypatch: pytest.MonkeyPatch, reached: threading.Event) -> None:
     monkeypatch.setattr(copying, "SMALL", 0)
     over, main = threading.Event(), threading.current_thread()
@@ -243,7 +255,7 @@ def during_the_sync(monkeypatch: pytest.MonkeyPatch, reached: threading.Event) -
 
 
 @pytest.mark.parametrize("how", ["stop", "Ctrl-C"])
-@pytest.mark.parametrize("moment", [during_the_copy, during_the_check, during_the_sync])
+@pytest.mark.parametrize("moment", [during_the_copy, during_the_check, during_the_check_of_a_small_copy, during_the_sync])
 def test_a_stop_or_ctrl_c_while_it_is_taken_ends_the_run_and_leaves_nothing(
     path: Path, pack: MigrationPack, monkeypatch: pytest.MonkeyPatch, moment, how: str
 ) -> None:
